@@ -1,0 +1,91 @@
+"""What the engine tells while it works. The console, rawjson output and history are made of these alone.
+
+Times are seconds since the epoch. A vertex may start and complete several times (a look-up, then the run).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from engine.digests import Digest
+from engine.llb.definition import Place
+from engine.llb.ops import ProgressGroup
+
+
+class Stream(IntEnum):
+    """Where a step wrote."""
+
+    STDOUT = 1
+    STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class VertexKnown:
+    """A vertex that the build wants. `targets` are the names of those that want it; internal ones have none."""
+
+    digest: Digest
+    name: str
+    inputs: tuple[Digest, ...] = ()
+    group: ProgressGroup | None = None
+    targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VertexStarted:
+    """Work on a vertex begins."""
+
+    digest: Digest
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class VertexCompleted:
+    """Work on a vertex has ended. `cached`: nothing was done; `error`: why it failed, empty if it did not."""
+
+    digest: Digest
+    time: float
+    cached: bool = False
+    error: str = ""
+    cancelled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LogChunk:
+    """What a step wrote: any bytes, not lines."""
+
+    digest: Digest
+    stream: Stream
+    data: bytes
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Progress of a part of a vertex, such as one layer of a pull; `current` and `total` in bytes, 0 if unknown."""
+
+    digest: Digest
+    id: str
+    current: int
+    total: int
+    started: float
+    time: float
+    completed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A warning that belongs to a vertex."""
+
+    digest: Digest
+    short: str
+    detail: tuple[str, ...] = ()
+    url: str = ""
+    level: int = 1
+    places: tuple[Place, ...] = ()
+
+
+Event = VertexKnown | VertexStarted | VertexCompleted | LogChunk | Status | Warned
+Listener = Callable[[Event], None]
+"""Called in the engine's thread for each event, in order; must return at once and never raise."""
