@@ -1,0 +1,56 @@
+"""What a function is: parameters with types, and what it does with arguments that fit them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bakery.config.types import ANY, Type
+from bakery.config.values import Value
+
+if TYPE_CHECKING:
+    from bakery.config.hcl.scope import Scope
+    from bakery.config.hcl.syntax import Call
+
+
+class FunctionError(Exception):
+    """A call that fails as a whole, for a reason that follows `Call to function "f" failed: `."""
+
+
+class ArgumentError(FunctionError):
+    """A call that fails for one argument; `index` counts from 0."""
+
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
+        self.index = index
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter. Arguments are converted to `type`; null and unknown ones only reach functions that take them."""
+
+    name: str
+    type: Type = ANY
+    takes_null: bool = False
+    takes_unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function of the bake language.
+
+    `call` gets arguments already converted to the types of `params` (then of `variadic`, any number) and may raise
+    ArgumentError, FunctionError, NumberError, or BakeryError for places of its own. `special`, if given, gets the
+    unevaluated call instead: for functions that decide themselves what to evaluate (`try`, `can`, `convert`).
+    """
+
+    name: str
+    params: tuple[Parameter, ...]
+    variadic: Parameter | None
+    call: Callable[[Sequence[Value]], Value]
+    special: Callable[[Call, Scope], Value] | None = None
+
+    def parameter(self, index: int) -> Parameter | None:
+        """What the argument at an index is for; None if there are too many."""
+        return self.params[index] if index < len(self.params) else self.variadic
