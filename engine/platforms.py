@@ -21,8 +21,9 @@ _ARCHITECTURES = {
     "armhf": ("arm", "v7"),
     "armel": ("arm", "v6"),
 }
-_KNOWN_OS = frozenset(
-    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris windows zos".split()
+_KNOWN_OS = frozenset(  # as Go names them
+    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl"
+    " netbsd openbsd plan9 solaris wasip1 windows zos".split()
 )
 
 
@@ -51,16 +52,14 @@ def normalize(platform: Platform) -> Platform:
     arch, variant = platform.architecture.lower(), platform.variant.lower()
     arch, forced = _ARCHITECTURES.get(arch, (arch, None))
     variant = forced or variant
-    if arch == "amd64" and variant == "v1":
-        variant = ""
-    elif arch == "arm64" and variant in ("8", "v8"):
+    if (arch == "amd64" and variant == "v1") or (arch == "arm64" and variant in ("8", "v8")):
         variant = ""
     elif arch == "arm":
         variant = {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
     return replace(platform, os=_OS_ALIASES.get(os_name, os_name), architecture=arch, variant=variant)
 
 
-def format(platform: Platform) -> str:  # noqa: A001 - `platforms.format` is what it is
+def format(platform: Platform) -> str:
     """`OS/ARCH[/VARIANT]`."""
     return "/".join(part for part in (platform.os, platform.architecture, platform.variant) if part)
 
