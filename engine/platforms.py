@@ -21,10 +21,9 @@ _ARCHITECTURES = {
     "armhf": ("arm", "v7"),
     "armel": ("arm", "v6"),
 }
-_KNOWN_OS = frozenset(  # as Go names them
-    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl"
-    " netbsd openbsd plan9 solaris wasip1 windows zos".split()
-)
+# As Go names them.
+_KNOWN_OS = {"aix", "android", "darwin", "dragonfly", "freebsd", "hurd", "illumos", "ios", "js", "linux"}
+_KNOWN_OS |= {"nacl", "netbsd", "openbsd", "plan9", "solaris", "wasip1", "windows", "zos"}
 
 
 def parse(text: str) -> Platform:

@@ -1,0 +1,27 @@
+"""What an exporter is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.blobs import BlobStore
+    from engine.registry.client import Registries
+    from engine.snapshots.store import SnapshotStore
+    from engine.state import State
+
+Progress = Callable[[str, int, int, bool], None]
+"""Tells of a part: its id, bytes done, bytes in all (0 if unknown), whether it is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportContext:
+    """The stores, the registries, and a way to tell how far it is."""
+
+    state: State
+    snapshots: SnapshotStore
+    blobs: BlobStore
+    registries: Registries
+    progress: Progress

@@ -1,0 +1,51 @@
+"""What an operation is given to run with: the stores, the sandbox, and ways to tell what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.events import Stream
+from engine.llb.definition import Vertex
+from engine.request import Secret, SSHAgent
+
+if TYPE_CHECKING:
+    from engine.cache.mounts import CacheMounts
+    from engine.results import Result
+    from engine.sandbox.contract import Runtime
+    from engine.snapshots.store import SnapshotStore
+    from engine.tree import Tree
+
+Log = Callable[[Stream, bytes], None]
+"""Takes what a step writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """Given to `Operation.run`, one for each vertex."""
+
+    vertex: Vertex
+    snapshots: SnapshotStore
+    mounts: CacheMounts
+    runtime: Callable[[], Runtime]
+    """Finds the sandbox when first needed: a build whose steps are all file operations needs none."""
+    log: Log
+    secrets: Mapping[str, Secret]
+    agents: Mapping[str, SSHAgent]
+    allowed: frozenset[str]
+    """Entitlements that hold for this vertex."""
+    log_path: Path | None = None
+    """Where the full log is kept."""
+
+
+def tree_of(result: Result, snapshots: SnapshotStore) -> Tree:
+    """Read access to a result that is on this machine (a snapshot must have been ensured)."""
+    from engine.results import Snapshot
+
+    if isinstance(result, Snapshot):
+        return snapshots.tree(result)
+    from engine.sources.local import open_tree
+
+    return open_tree(result)

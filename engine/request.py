@@ -1,0 +1,105 @@
+"""What passes the engine's front door: a build request in, a build result out. Both are frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from engine.digests import Digest
+from engine.exporters.contract import Export
+from engine.frontends.contract import PlatformResult
+from engine.llb.definition import Vertex
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret's value is: a file, or a variable of this process's environment. Values never pass a door."""
+
+    id: str
+    path: Path | None = None
+    env: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SSHAgent:
+    """An agent socket or key files for `--mount=type=ssh`."""
+
+    id: str
+    paths: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheBackend:
+    """A cache to import from or export to: `type` and attributes as in buildkit.md §6."""
+
+    type: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One target: the results that are wanted of it, and where they go."""
+
+    name: str
+    platforms: tuple[PlatformResult, ...]
+    multi: bool = False
+    exports: tuple[Export, ...] = ()
+    cache_from: tuple[CacheBackend, ...] = ()
+    cache_to: tuple[CacheBackend, ...] = ()
+    secrets: tuple[Secret, ...] = ()
+    ssh: tuple[SSHAgent, ...] = ()
+    entitlements: frozenset[str] = frozenset()
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """Everything that one call wants, as one graph.
+
+    `vertices` is the merged graph of all targets. `folders` gives the folder behind each `local.session`.
+    `allowed` are the entitlements granted on the command line.
+    """
+
+    vertices: Mapping[Digest, Vertex]
+    wanted: tuple[Wanted, ...]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    allowed: frozenset[str] = frozenset()
+    jobs: int | None = None
+    """How many steps may run at once; None: max(16, 4 × cores)."""
+
+
+class Outcome(Enum):
+    """How a target ended."""
+
+    SUCCEEDED = "succeeded"
+    CACHED = "cached"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    NOT_STARTED = "not started"
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """How one target ended, what its exporters said, and what went wrong."""
+
+    name: str
+    outcome: Outcome
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    error: Exception | None = None
+    steps: int = 0
+    hits: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """How everything ended, by target name in the order of the request."""
+
+    targets: Mapping[str, TargetResult]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any target did not end well."""
+        return any(t.outcome not in (Outcome.SUCCEEDED, Outcome.CACHED) for t in self.targets.values())

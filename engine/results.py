@@ -1,0 +1,40 @@
+"""What a vertex makes: a snapshot, or a folder of this machine that is read where it lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NewType
+
+LayerID = NewType("LayerID", str)
+"""The name of one layer in the snapshot store: lowercase letters, digits and dashes, at most 64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file system as layers over each other, the lowest first; no layer at all is an empty file system.
+
+    A layer is a difference, kept in overlayfs form (whiteouts are 0:0 character devices, opaque folders carry the
+    overlay attribute), so merging is putting layer lists together. A layer that came from an image may not be here
+    yet: `SnapshotStore.ensure` fetches and unpacks it. Two snapshots are the same if their layers are.
+    """
+
+    layers: tuple[LayerID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalTree:
+    """A folder of this machine, seen through filters; owners read as 0:0, as BuildKit transfers them.
+
+    `exclude` are .dockerignore patterns (last match wins, `!` re-includes), `include` are patterns of what to take (all
+    if empty), `follow` are paths that are taken with whatever symbolic links they lead through (all if empty).
+    """
+
+    path: Path
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    follow: tuple[str, ...] = ()
+
+
+Result = Snapshot | LocalTree
+"""What passes from a vertex to those that use it."""

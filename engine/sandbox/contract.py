@@ -1,0 +1,88 @@
+"""The one place where a step starts and dies, as a contract: bubblewrap and OCI runtimes implement it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from engine.events import Stream
+from engine.llb.ops import LinuxResources, NetMode, SecurityMode, Ulimit
+
+Output = Callable[[Stream, bytes], None]
+"""Takes what a step writes, as it comes. Called in the engine's thread; returns at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindMount:
+    """A file or folder of this machine, shown at `dest` in the step."""
+
+    source: Path
+    dest: str
+    readonly: bool = True
+    nosuid: bool = False
+    nodev: bool = False
+    noexec: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TmpfsMount:
+    """An empty file system in memory; `size` in bytes, 0 for no limit."""
+
+    dest: str
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A process to run: all names resolved, nothing left to look up. `env` holds `NAME=value`."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...]
+    cwd: str
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    hostname: str = "buildkitsandbox"
+    network: NetMode = NetMode.UNSET
+    security: SecurityMode = SecurityMode.SANDBOX
+    ulimits: tuple[Ulimit, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    resources: LinuxResources | None = None
+    cgroup_parent: str = ""
+    mounts: tuple[BindMount | TmpfsMount, ...] = ()
+    """In the order in which they are made; parents before what lies in them."""
+    readonly_root: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a step ended: its exit code, 128 + N when signal N ended it."""
+
+    code: int
+
+
+class Runtime(Protocol):
+    """Runs steps. Nothing of the host is visible in one but what the step's mounts show."""
+
+    @property
+    def name(self) -> str:
+        """As `--runtime` takes it: `bubblewrap`, `crun`, `runc`."""
+        ...
+
+    async def run(self, step: Step, root: Path, output: Output) -> Exit:
+        """Runs a step on a mounted root file system and returns when it and all its children are gone.
+
+        Cancelled: SIGTERM, after a grace period SIGKILL, and no process is left. Mount points that had to be made in
+        the root are taken away again. Raises UnsupportedError where this machine cannot do what the step asks for.
+        """
+        ...
+
+
+class ResolverFiles(Protocol):
+    """The files of name resolution that a step sees."""
+
+    def files(self, step: Step) -> Sequence[BindMount]:
+        """Mounts of /etc/hosts and /etc/resolv.conf for a step."""
+        ...
