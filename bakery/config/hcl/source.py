@@ -10,18 +10,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cached_property
 
+from bakery.config.graphemes import grapheme_length
 from bakery.diagnostics import Position, SourceFile, Span
 
 BOM = "\ufeff"
-
-
-def grapheme_length(text: str) -> int:
-    """The number of user-perceived characters (Unicode UAX 29 extended grapheme clusters)."""
-    if text.isascii() and "\r" not in text:
-        return len(text)
-    import regex
-
-    return len(regex.findall(r"\X", text))
 
 
 class LineIndex:
