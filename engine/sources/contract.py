@@ -15,8 +15,8 @@ class Resolved:
 
     `keys` are BuildKit's cache digests for it, the most particular first (an image has two: by manifest and by chain
     of layers). The *last* one is the key that bakery itself uses, for it survives re-tagging and re-compression. No
-    keys at all (a local folder): only content counts. `pin` is what to write down to get the same again: a manifest digest,
-    a commit, a checksum. `result` is lazy where it can be: layers that are fetched when something reads them.
+    keys at all (a local folder): only content counts. `pin` is what to write down to get the same again: a manifest
+    digest, a commit, a checksum. `result` is lazy where it can be: its layers are fetched when something reads them.
     """
 
     keys: tuple[Digest, ...]

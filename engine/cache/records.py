@@ -1,0 +1,96 @@
+"""What is known: cache keys, and the results that they stand for.
+
+One result may be found under several keys (its definition key, its content key); all of them carry the same identity.
+A record is written only when its layers are in place, and read only while they are all still recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from engine.results import LayerID, Snapshot
+from engine.state import State
+
+_CHUNK = 500
+"""Keys in one SELECT; SQLite takes at least 999 parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A known result: one snapshot for each output, None for an empty one.
+
+    `identity` names this very result: what was made by one run of one step, whatever key finds it. `seconds` is how
+    long that run took.
+    """
+
+    results: tuple[Snapshot | None, ...]
+    identity: str
+    seconds: float = 0.0
+
+
+def new_identity() -> str:
+    """A name for a result that has just been made."""
+    return uuid.uuid4().hex
+
+
+class RecordStore:
+    """The records of a state folder."""
+
+    def __init__(self, state: State, clock: Callable[[], float] = time.time) -> None:
+        self._state = state
+        self._clock = clock
+
+    def find(self, keys: Iterable[str]) -> dict[str, Record]:
+        """The records of those keys that are known, each complete: its layers are all recorded."""
+        wanted = list(dict.fromkeys(keys))
+        rows: list[tuple[str, str, str, float]] = []
+        for at in range(0, len(wanted), _CHUNK):
+            part = wanted[at : at + _CHUNK]
+            marks = ",".join("?" * len(part))
+            rows += self._state.query(
+                f"SELECT key, result, identity, seconds FROM records WHERE key IN ({marks})", *part
+            )
+        found = {key: Record(_parse(result), identity, seconds) for key, result, identity, seconds in rows}
+        missing = self._missing({layer for record in found.values() for layer in _layers(record)})
+        return {key: record for key, record in found.items() if not missing.intersection(_layers(record))}
+
+    def save(self, keys: Iterable[str], record: Record, *, vertex: str, name: str) -> None:
+        """Writes a result under its keys; what they stood for before is forgotten."""
+        now, result = self._clock(), _format(record.results)
+        self._state.write_many(
+            "INSERT OR REPLACE INTO records (key, result, identity, vertex, name, created, used, seconds)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(key, result, record.identity, vertex, name, now, now, record.seconds) for key in dict.fromkeys(keys)],
+        )
+
+    def touch(self, identities: Iterable[str]) -> None:
+        """Notes that results were used, with their layers: garbage collection takes the longest unused first."""
+        now, names = self._clock(), list(dict.fromkeys(identities))
+        self._state.write_many(
+            "UPDATE records SET used = ?, uses = uses + 1 WHERE identity = ?", [(now, name) for name in names]
+        )
+
+    def _missing(self, layers: set[LayerID]) -> set[LayerID]:
+        present: set[LayerID] = set()
+        wanted = list(layers)
+        for at in range(0, len(wanted), _CHUNK):
+            part = wanted[at : at + _CHUNK]
+            marks = ",".join("?" * len(part))
+            present.update(row[0] for row in self._state.query(f"SELECT id FROM layers WHERE id IN ({marks})", *part))
+        return layers - present
+
+
+def _layers(record: Record) -> list[LayerID]:
+    return [layer for snapshot in record.results if snapshot for layer in snapshot.layers]
+
+
+def _format(results: Sequence[Snapshot | None]) -> str:
+    return json.dumps([list(s.layers) if s is not None else None for s in results], separators=(",", ":"))
+
+
+def _parse(text: str) -> tuple[Snapshot | None, ...]:
+    return tuple(None if layers is None else Snapshot(tuple(map(LayerID, layers))) for layers in json.loads(text))

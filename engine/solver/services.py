@@ -1,0 +1,67 @@
+"""What the solver needs of the house, as one contract: it knows operations, sources and stores only through it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from engine.cache.records import Record
+from engine.digests import Digest
+from engine.errors import EngineError
+from engine.llb.definition import Vertex
+from engine.ops.contract import CacheMap, Selection
+from engine.results import LocalTree, Result
+from engine.sources.contract import Resolved
+
+LocalQuestion = tuple[LocalTree, tuple[Selection, ...]]
+"""Which content of which folder."""
+
+
+class Records(Protocol):
+    """What is known."""
+
+    def find(self, keys: Iterable[str]) -> dict[str, Record]:
+        """The complete records of those keys that have one."""
+        ...
+
+    def save(self, keys: Iterable[str], record: Record, *, vertex: str, name: str) -> None:
+        """Writes a result under its keys."""
+        ...
+
+    def touch(self, identities: Iterable[str]) -> None:
+        """Notes that results were used."""
+        ...
+
+
+class Services(Protocol):
+    """Everything that the solver asks others to do."""
+
+    @property
+    def records(self) -> Records:
+        """The records of the state folder."""
+        ...
+
+    async def resolve(self, vertex: Vertex) -> Resolved:
+        """What a source vertex means now. Raises EngineError."""
+        ...
+
+    def cache_map(self, vertex: Vertex) -> CacheMap:
+        """The identity of an op vertex. Raises EngineError for an op nobody can do."""
+        ...
+
+    async def local_checksums(self, questions: Sequence[LocalQuestion]) -> list[Digest | EngineError]:
+        """The checksum of each, or why there is none, such as a file that is not there."""
+        ...
+
+    async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
+        """The checksum of a part of a result, which is fetched for that if it is not here. Raises EngineError."""
+        ...
+
+    async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        """Does the work of an op vertex. Raises EngineError."""
+        ...
+
+    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
+        """Held while a key's work is done: no other process that uses the state folder does the same meanwhile."""
+        ...

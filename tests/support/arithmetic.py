@@ -1,0 +1,155 @@
+"""Graphs whose results are numbers: the solver's answer can be checked, and the work that it did counted.
+
+A constant is a source, a sum is an op over its inputs; a result is a snapshot with one layer named for the number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import trio
+
+from engine.cache.records import Record
+from engine.digests import Digest, sha256
+from engine.errors import EngineError, SourceError, StepError
+from engine.events import Event
+from engine.llb.definition import Edge, Note, Vertex
+from engine.llb.ops import PassthroughOp, SourceOp
+from engine.ops.contract import CacheMap, Dependency, Selection
+from engine.results import LayerID, Result, Snapshot
+from engine.solver.services import LocalQuestion
+from engine.solver.solver import solving
+from engine.sources.contract import Resolved
+
+
+def number(result: Result) -> int:
+    assert isinstance(result, Snapshot)
+    return int(result.layers[0]) if result.layers else 0
+
+
+def snapshot(value: int) -> Snapshot:
+    return Snapshot((LayerID(str(value)),))
+
+
+@dataclass
+class Memory:
+    """Records in memory, for as long as the test likes."""
+
+    records: dict[str, Record] = field(default_factory=dict)
+
+    def find(self, keys: Iterable[str]) -> dict[str, Record]:
+        return {k: self.records[k] for k in keys if k in self.records}
+
+    def save(self, keys: Iterable[str], record: Record, *, vertex: str, name: str) -> None:
+        self.records.update(dict.fromkeys(keys, record))
+
+    def touch(self, identities: Iterable[str]) -> None:
+        pass
+
+
+class Graph:
+    """Builds vertices. `value` of a constant is read when it is resolved, so a test can change it between builds."""
+
+    def __init__(self) -> None:
+        self.vertices: dict[Digest, Vertex] = {}
+        self.values: dict[str, int] = {}
+        self.by_content: set[Digest] = set()
+
+    def const(self, name: str, value: int) -> Edge:
+        self.values[name] = value
+        return self._add(Vertex.make(SourceOp(f"number://{name}"), note=Note(name=name)))
+
+    def sum(
+        self, name: str, *inputs: Edge, ignore_cache: bool = False, by_content: bool = False, salt: str = ""
+    ) -> Edge:
+        """`salt` makes another digest of the same work. `by_content`: only the numbers count, not where they are from."""
+        note = Note(name=name, ignore_cache=ignore_cache)
+        edge = self._add(Vertex.make(PassthroughOp(id=f"{name}|{salt}"), inputs, note=note))
+        if by_content:
+            self.by_content.add(edge.vertex)
+        return edge
+
+    def _add(self, vertex: Vertex) -> Edge:
+        self.vertices[vertex.digest] = vertex
+        return Edge(vertex.digest)
+
+
+@dataclass
+class Arithmetic:
+    """Services over a graph of numbers. `behaviour[name]` replaces a sum's work."""
+
+    graph: Graph
+    records: Memory = field(default_factory=Memory)
+    ran: Counter[str] = field(default_factory=Counter)
+    behaviour: dict[str, Any] = field(default_factory=dict)
+    hashed: Counter[str] = field(default_factory=Counter)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    async def resolve(self, vertex: Vertex) -> Resolved:
+        assert vertex.op.source
+        name = vertex.op.source.identifier.removeprefix("number://")
+        if name not in self.graph.values:
+            raise SourceError(f"no number {name}")
+        value = self.graph.values[name]
+        return Resolved((sha256(f"{name}={value}".encode()),), str(value), snapshot(value))
+
+    def cache_map(self, vertex: Vertex) -> CacheMap:
+        assert vertex.op.passthrough
+        name = vertex.op.passthrough.id.partition("|")[0]
+        content = (Selection("/"),) if vertex.digest in self.graph.by_content else None
+        return CacheMap(sha256(name.encode()), tuple(Dependency(content=content) for _ in vertex.op.inputs))
+
+    async def local_checksums(self, questions: Sequence[LocalQuestion]) -> list[Digest | EngineError]:
+        raise AssertionError("there are no folders here")
+
+    async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
+        self.hashed[str(number(result))] += 1
+        return sha256(str(number(result)).encode())
+
+    async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        name = vertex.note.name
+        self.ran[name] += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await trio.lowlevel.checkpoint()
+            if name in self.behaviour:
+                out = await self.behaviour[name](*map(number, inputs))
+                return [snapshot(out)]
+            return [snapshot(sum(map(number, inputs)))]
+        finally:
+            self.at_once -= 1
+
+    @asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        await trio.lowlevel.checkpoint()
+        yield
+
+    async def solve(self, *roots: Edge, jobs: int = 16, events: list[Event] | None = None) -> list[int]:
+        """The numbers behind some edges; the first failure is raised."""
+        listener = events.append if events is not None else lambda event: None
+        async with solving(self.graph.vertices, roots, self, listener, jobs=jobs) as scheduler:
+            out: dict[Edge, int] = {}
+            failed: list[EngineError] = []
+
+            async def get(edge: Edge) -> None:
+                try:
+                    out[edge] = number((await scheduler.demand(edge.vertex)).output(edge.index))
+                except EngineError as error:
+                    failed.append(error)
+
+            async with trio.open_nursery() as nursery:
+                for root in roots:
+                    nursery.start_soon(get, root)
+            if failed:
+                raise failed[0]
+            return [out[root] for root in roots]
+
+
+async def fail() -> int:
+    raise StepError("it does not add up")
