@@ -1,0 +1,249 @@
+"""Blobs by digest: files that are what their name says, or are not there.
+
+A blob is hashed while it is written and again while it is read; one that has rotted on disk is taken away when that is
+noticed, so that the next one who wants it fetches it anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self
+
+from engine.digests import Digest, hex_of
+from engine.errors import SourceError, StateError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from engine.state import State
+
+TOUCH_AFTER = 3600.0
+"""Seconds after which a further use is written down; more often would make every reader a writer."""
+
+
+class CorruptBlob(SourceError):
+    """Bytes that are not what their digest says."""
+
+
+class Hash(Protocol):
+    """What hashlib gives."""
+
+    def update(self, data: ReadableBuffer, /) -> None:
+        """Takes more bytes."""
+        ...
+
+    def hexdigest(self) -> str:
+        """The hash of all so far."""
+        ...
+
+
+class BlobStore:
+    """The blobs of one state folder. Any number of threads and processes may use it at once."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def path(self, digest: Digest) -> Path:
+        """Where a blob is, or would be."""
+        return self._state.blobs / hex_of(digest)
+
+    def size(self, digest: Digest) -> int | None:
+        """The bytes of a blob that is here, else None."""
+        rows = self._state.query("SELECT size FROM blobs WHERE digest = ?", digest)
+        if not rows:
+            return None
+        try:
+            found = self.path(digest).stat().st_size
+        except FileNotFoundError:
+            found = -1
+        if found != rows[0][0]:
+            self.remove(digest)
+            return None
+        return int(found)
+
+    def has(self, digest: Digest) -> bool:
+        """Whether a blob is here, whole."""
+        return self.size(digest) is not None
+
+    def open(self, digest: Digest) -> VerifyingReader:
+        """A blob's bytes, verified while they are read: the reader raises CorruptBlob instead of a false end.
+
+        Raises:
+            SourceError: if it is not here.
+        """
+        try:
+            file = self.path(digest).open("rb")
+        except FileNotFoundError:
+            self.remove(digest)
+            raise SourceError(f"the blob {digest} is not in the store", hint="run the build again") from None
+        self.touch(digest)
+        return VerifyingReader(file, digest, self)
+
+    def read(self, digest: Digest, limit: int) -> bytes:
+        """A small blob as bytes, verified.
+
+        Raises:
+            SourceError: if it is not here, or bigger than `limit` bytes.
+            CorruptBlob: if it has rotted; it is gone then.
+        """
+        with self.open(digest) as file:
+            if os.fstat(file.fileno()).st_size > limit:
+                raise SourceError(f"the blob {digest} is bigger than the {limit} bytes allowed here")
+            return file.read()
+
+    def find(self, digest: Digest, limit: int) -> bytes | None:
+        """A small blob if it is here and sound, else None."""
+        if not self.has(digest):
+            return None
+        try:
+            return self.read(digest, limit)
+        except SourceError:
+            return None
+
+    def put(self, data: bytes) -> Digest:
+        """Stores some bytes."""
+        with self.writer() as writer:
+            writer.write(data)
+            return writer.commit()
+
+    def writer(self) -> BlobWriter:
+        """A new blob to write into. Used as a context manager: what is not committed is gone at the end."""
+        return BlobWriter(self._state)
+
+    def touch(self, digest: Digest) -> None:
+        """Notes that a blob was used, for garbage collection."""
+        now = time.time()
+        stale = self._state.query("SELECT 1 FROM blobs WHERE digest = ? AND used < ?", digest, now - TOUCH_AFTER)
+        if stale:
+            self._state.write("UPDATE blobs SET used = ? WHERE digest = ?", now, digest)
+
+    def remove(self, digest: Digest) -> None:
+        """Takes a blob away: first the record, then the file."""
+        self._state.write("DELETE FROM blobs WHERE digest = ?", digest)
+        self.path(digest).unlink(missing_ok=True)
+
+
+class BlobWriter:
+    """Takes the bytes of one blob, hashing them. Not for two threads at once."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._hash = hashlib.sha256()
+        self.size = 0
+        with _explained(state):
+            handle, name = tempfile.mkstemp(prefix=f"blob-{os.getpid()}-", dir=state.work)
+        self._file: io.FileIO | None = io.FileIO(handle, "wb")
+        self._path = Path(name)
+
+    @property
+    def digest(self) -> Digest:
+        """The digest of what was written so far."""
+        return Digest("sha256:" + self._hash.hexdigest())
+
+    def write(self, data: ReadableBuffer) -> None:
+        """Adds bytes. Raises StateError when the disk is full."""
+        if self._file is None:
+            raise ValueError("write to a finished blob")
+        self._hash.update(data)
+        rest = memoryview(data)
+        self.size += len(rest)
+        with _explained(self._state):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+    def commit(self, digest: Digest | None = None, size: int | None = None) -> Digest:
+        """Puts the blob into the store and gives its digest.
+
+        Raises:
+            CorruptBlob: if it is not the one that was expected; nothing is stored then.
+        """
+        found = self.digest
+        if (digest and found != digest) or (size is not None and size != self.size):
+            self.discard()
+            expected = f"{digest or found} of {self.size if size is None else size} bytes"
+            raise CorruptBlob(f"expected {expected}, got {found} of {self.size} bytes")
+        if self._file is None:
+            raise ValueError("commit of a finished blob")
+        self._file.close()
+        self._file = None
+        now = time.time()
+        with _explained(self._state):
+            os.chmod(self._path, 0o444)
+            os.rename(self._path, self._state.blobs / hex_of(found))
+        self._state.write(
+            "INSERT INTO blobs (digest, size, created, used) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (digest) DO UPDATE SET size = excluded.size, used = excluded.used",
+            found,
+            self.size,
+            now,
+            now,
+        )
+        return found
+
+    def discard(self) -> None:
+        """Throws away what was written. Harmless after a commit."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+            self._path.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.discard()
+
+
+class VerifyingReader(io.RawIOBase):
+    """Reads a blob from its start to its end and checks at the end that it was the right one."""
+
+    def __init__(self, file: io.BufferedReader, digest: Digest, store: BlobStore) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._expected = digest
+        self._store = store
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def fileno(self) -> int:
+        """The file's descriptor, for its size."""
+        return self._file.fileno()
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Raises CorruptBlob at the end of a blob that is not what its name says."""
+        count = self._file.readinto(buffer)
+        if count:
+            self._hash.update(memoryview(buffer)[:count])
+        elif len(memoryview(buffer)) and self._hash.hexdigest() != hex_of(self._expected):
+            self._store.remove(self._expected)
+            raise CorruptBlob(
+                f"the stored blob {self._expected} is damaged and was taken away",
+                hint="run the build again to fetch it anew; check the disk if this comes back",
+            )
+        return count
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+        super().close()
+
+
+@contextmanager
+def _explained(state: State) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        hint = "free some space with `bakery prune`" if full else f"check the folder {state.root}"
+        raise StateError(f"cannot write a blob into {state.root}: {error.strerror or error}", hint=hint) from error
