@@ -94,6 +94,23 @@ def constraint_name(type: Type) -> str:
             return friendly_name(type)
 
 
+def without_optional(type: Type) -> Type:
+    """The type that values of a constraint have: the same, but nothing in it is optional."""
+    match type:
+        case Primitive():
+            return type
+        case ListType(element):
+            return ListType(without_optional(element))
+        case SetType(element):
+            return SetType(without_optional(element))
+        case MapType(element):
+            return MapType(without_optional(element))
+        case TupleType(elements):
+            return TupleType(tuple(map(without_optional, elements)))
+        case ObjectType(attributes):
+            return ObjectType({name: without_optional(attribute) for name, attribute in attributes.items()})
+
+
 def is_known_type(type: Type) -> bool:
     """Whether no part of the type is the wildcard."""
     match type:

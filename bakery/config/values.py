@@ -7,7 +7,7 @@ because a list, a set and a tuple of equal members are different things. Values 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bakery.config import number as numbers
@@ -27,6 +27,14 @@ from bakery.config.types import (
 
 if TYPE_CHECKING:
     from bakery.config.number import Number
+
+
+MAX_WEIGHT: Final = 2_000_000
+"""How large a value may become, counted in members at any depth and in pieces of 64 characters of text."""
+
+
+class LimitError(Exception):
+    """A value would become too large. The message is a sentence without its full stop."""
 
 
 class _Unknown:
@@ -49,6 +57,7 @@ class Value:
 
     type: Type
     raw: Any
+    weight: int = field(default=1, compare=False, repr=False)
 
     @property
     def is_null(self) -> bool:
@@ -74,7 +83,18 @@ EMPTY_OBJECT = Value(ObjectType({}), {})
 
 def string(text: str) -> Value:
     """A string."""
-    return Value(STRING, text)
+    return Value(STRING, text, 1 + (len(text) >> 6))
+
+
+def check_weight(weight: int) -> int:
+    """The weight, if a value may be that heavy; raises LimitError."""
+    if weight > MAX_WEIGHT:
+        raise LimitError(f"A value may have {MAX_WEIGHT} members or {MAX_WEIGHT * 64} characters; this would have more")
+    return weight
+
+
+def _weight(members: Iterable[Value]) -> int:
+    return check_weight(1 + sum(member.weight for member in members))
 
 
 def number(value: Number | float) -> Value:
@@ -99,7 +119,8 @@ def unknown(type: Type = ANY) -> Value:
 
 def list_of(element: Type, members: Iterable[Value]) -> Value:
     """A list; the members must be of the element type."""
-    return Value(ListType(element), tuple(members))
+    members = tuple(members)
+    return Value(ListType(element), members, _weight(members))
 
 
 def set_of(element: Type, members: Iterable[Value]) -> Value:
@@ -107,24 +128,26 @@ def set_of(element: Type, members: Iterable[Value]) -> Value:
     unique: dict[Any, Value] = {}
     for member in members:
         unique.setdefault(sort_key(member), member)
-    return Value(SetType(element), tuple(unique[key] for key in sorted(unique)))
+    ordered = tuple(unique[key] for key in sorted(unique))
+    return Value(SetType(element), ordered, _weight(ordered))
 
 
 def map_of(element: Type, members: Mapping[str, Value]) -> Value:
     """A map; the members must be of the element type."""
-    return Value(MapType(element), {key: members[key] for key in sorted(members)})
+    return Value(MapType(element), {key: members[key] for key in sorted(members)}, _weight(members.values()))
 
 
 def tuple_of(members: Iterable[Value]) -> Value:
     """A tuple of whatever types its members have."""
     members = tuple(members)
-    return Value(TupleType(tuple(member.type for member in members)), members)
+    return Value(TupleType(tuple(member.type for member in members)), members, _weight(members))
 
 
 def object_of(members: Mapping[str, Value]) -> Value:
     """An object of whatever types its members have."""
     ordered = {key: members[key] for key in sorted(members)}
-    return Value(ObjectType({key: member.type for key, member in ordered.items()}), ordered)
+    types = {key: member.type for key, member in ordered.items()}
+    return Value(ObjectType(types), ordered, _weight(ordered.values()))
 
 
 def sort_key(value: Value) -> Any:

@@ -11,7 +11,7 @@ from bakery.config.values import Value
 
 if TYPE_CHECKING:
     from bakery.config.hcl.scope import Scope
-    from bakery.config.hcl.syntax import Call
+    from bakery.config.hcl.syntax import Expression
 
 
 class FunctionError(Exception):
@@ -41,15 +41,15 @@ class Function:
     """A function of the bake language.
 
     `call` gets arguments already converted to the types of `params` (then of `variadic`, any number) and may raise
-    ArgumentError, FunctionError, NumberError, or BakeryError for places of its own. `special`, if given, gets the
-    unevaluated call instead: for functions that decide themselves what to evaluate (`try`, `can`, `convert`).
+    ArgumentError, FunctionError, ConversionError, NumberError, LimitError, or BakeryError for places of its own. `special`, if given, gets the
+    unevaluated arguments instead: for functions that decide themselves what to evaluate (`try`, `can`, `convert`).
     """
 
     name: str
     params: tuple[Parameter, ...]
     variadic: Parameter | None
     call: Callable[[Sequence[Value]], Value]
-    special: Callable[[Call, Scope], Value] | None = None
+    special: Callable[[Sequence[Expression], Scope], Value] | None = None
 
     def parameter(self, index: int) -> Parameter | None:
         """What the argument at an index is for; None if there are too many."""

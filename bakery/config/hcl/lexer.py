@@ -212,11 +212,10 @@ class _Scanner:
             self._open_sequence(start, end)
             return end
         template, newline = self.templates[-1], match.start("newline")
-        if newline >= 0:
-            if template.line_start and self.text[start:newline].strip() == template.marker:
-                self.tokens += [(CLOSE_HEREDOC, start, newline), (NEWLINE, newline, end)]
-                self.templates.pop()
-                return end
+        if newline >= 0 and template.line_start and self.text[start:newline].strip() == template.marker:
+            self.tokens += [(CLOSE_HEREDOC, start, newline), (NEWLINE, newline, end)]
+            self.templates.pop()
+            return end
         template.line_start = newline >= 0
         self.tokens.append((TEXT, start, end))
         return end

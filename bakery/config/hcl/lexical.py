@@ -39,8 +39,8 @@ _MESSAGES: Final = {
     ),
     QUOTED_NEWLINE: (
         "Invalid multi-line string",
-        "Quoted strings may not be split over multiple lines. To produce a multi-line string, either use the \\n escape "
-        'to represent a newline character or use the "heredoc" multi-line template syntax.',
+        "Quoted strings may not be split over multiple lines. To produce a multi-line string, either use the \\n "
+        'escape to represent a newline character or use the "heredoc" multi-line template syntax.',
     ),
     INVALID: ("Invalid character", "This character is not used within the language."),
 }

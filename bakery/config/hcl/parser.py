@@ -82,8 +82,8 @@ _ITEM_REQUIRED = ("Argument or block definition required", "An argument or block
 _EQUALS = ' To set an argument, use the equals sign "=" to introduce the argument value.'
 _UNCLOSED = (
     "Unclosed configuration block",
-    "There is no closing brace for this block before the end of the file. This may be caused by incorrect brace nesting "
-    "elsewhere in this file.",
+    "There is no closing brace for this block before the end of the file. This may be caused by incorrect brace "
+    "nesting elsewhere in this file.",
 )
 
 

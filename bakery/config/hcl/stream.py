@@ -126,7 +126,7 @@ class TokenStream:
 
     def recover(self, end: str) -> Token:
         """Skip to after the closing token of the bracket we are in, nested ones included; returns it (or END)."""
-        opener = _OPENER[end] if end in _OPENER else ""
+        opener = _OPENER.get(end, "")
         self.recovery = True
         nested = 0
         while True:

@@ -386,6 +386,28 @@ def keyword(expr: Expression) -> str | None:
 _WORDS = frozenset({"true", "false", "null"})
 
 
+def first_span(expr: Expression) -> Span:
+    """What messages mark to point at an expression that may be long: its beginning, as the peer chooses it."""
+    while True:
+        match expr:
+            case Template(parts=(first, *_)) | Conditional(condition=first) | Binary(left=first):
+                expr = first
+            case ObjectKey(expr=first) | Parens(inner=first) | TemplateJoin(items=first):
+                expr = first
+            case Call(source=source, start=start, open=opener):
+                return source.span(start, opener + 1)
+            case Index(source=source, open=opener):
+                return source.span(opener, opener + 1)
+            case Tuple(open_end=end) | Object(open_end=end) | For(open_end=end):
+                return expr.source.span(expr.start, end)
+            case Unary(source=source, start=start):
+                return source.span(start, start + 1)
+            case Splat():
+                return expr.marker_span
+            case _:
+                return expr.span
+
+
 def walk(expr: Expression) -> Iterator[Expression]:
     """The expression and everything within it, in pre-order."""
     todo = [expr]
@@ -401,7 +423,7 @@ def functions(expr: Expression) -> set[str]:
 
 
 def variables(expr: Expression) -> list[ScopeTraversal]:
-    """The names of the scope that an expression refers to, with their steps, in order, without those it binds itself."""
+    """The names of the scope that an expression refers to, in order, with their steps; not what it binds itself."""
     found: list[ScopeTraversal] = []
     todo: list[tuple[Expression, frozenset[str]]] = [(expr, frozenset())]
     while todo:

@@ -160,7 +160,8 @@ class _PartReader:
         reader = self.reader
         if reader.kind != IDENT:
             detail = 'A template directive keyword ("if", "for", etc) is expected at the beginning of a %{ sequence.'
-            return self._skip("Invalid template directive", detail)
+            self._skip("Invalid template directive", detail)
+            return None
         _, start, end = reader.read()
         word = reader.text[start:end]
         part: Part | None
@@ -178,7 +179,8 @@ class _PartReader:
                 near = did_you_mean(word, ["if", "for", "else", "endif", "endfor"])
                 hint = f' Did you mean "{near}"?' if near else ""
                 detail = f'"{word}" is not a valid template control keyword.{hint}'
-                return self._skip("Invalid template control keyword", detail, (start, end))
+                self._skip("Invalid template control keyword", detail, (start, end))
+                return None
         if reader.kind == SEQUENCE_END:
             self._close()
         else:
@@ -194,16 +196,16 @@ class _PartReader:
         for position in ("'for'", "comma"):
             if reader.kind != IDENT:
                 variable = "value variable" if names else "variable"
-                return self._skip(
-                    "Invalid 'for' directive", f"For directive requires {variable} name after {position}."
-                )
+                self._skip("Invalid 'for' directive", f"For directive requires {variable} name after {position}.")
+                return None
             _, start, end = reader.read()
             names.append(reader.text[start:end])
             if reader.kind != "," or len(names) == 2:
                 break
             reader.read()
         if not reader.is_word("in"):
-            return self._skip("Invalid 'for' directive", "For directive requires 'in' keyword after names.")
+            self._skip("Invalid 'for' directive", "For directive requires 'in' keyword after names.")
+            return None
         reader.read()
         collection = reader.expression()
         key_name = names[0] if len(names) == 2 else None
