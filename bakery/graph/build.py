@@ -1,0 +1,99 @@
+"""From a project to results: lower, merge, solve. What `bakery build` and `bakery llb` call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.graph.frontend_request import Surroundings
+from bakery.graph.lower import Lowered, lower_targets
+from bakery.graph.merge import merge
+from bakery.graph.outputs import agents, cache_backends, exports, secrets
+from engine.request import BuildRequest, BuildResult, Wanted
+
+if TYPE_CHECKING:
+    from engine.engine import Engine
+
+    from bakery.config.target import Project, Target
+    from engine.events import Listener
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """How a project is built on this machine. `root` is the state folder, None for the usual one."""
+
+    root: Path | None = None
+    jobs: int | None = None
+    runtime: str = ""
+    allowed: frozenset[str] = frozenset()
+    cwd: Path = field(default_factory=Path.cwd)
+
+
+def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
+    """Builds a project; returns when all that could be done is done.
+
+    Raises:
+        BakeryError, TargetError: for a project that cannot be turned into a graph.
+        EngineError: when the engine cannot work at all. What fails for one target is in the result.
+    """
+    import trio
+
+    return trio.run(_build, project, options, listener)
+
+
+def lower_project(project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
+    """What the frontends make of each target, without building anything. Raises as `run_build`."""
+    import trio
+
+    return trio.run(_lower, project, options)
+
+
+async def _build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
+    from engine.engine import Engine
+
+    async with Engine.open(options.root, listener=listener, runtime=options.runtime) as engine:
+        results = await _lower_with(engine, project, options)
+        return await engine.solve(build_request(project, results, options))
+
+
+async def _lower(project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
+    from engine.engine import Engine
+
+    async with Engine.open(options.root) as engine:
+        return await _lower_with(engine, project, options)
+
+
+async def _lower_with(engine: Engine, project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
+    around = Surroundings(options.cwd, project.remote_context)
+    return await lower_targets(project, engine.frontend, engine.bridge, around)
+
+
+def build_request(project: Project, results: Mapping[str, Lowered], options: BuildOptions) -> BuildRequest:
+    """All targets as one request. Raises BakeryError for outputs that make no sense."""
+    definitions = [platform.definition for lowered in results.values() for platform in lowered.result.platforms]
+    folders = {f.session: f.path for lowered in results.values() for f in lowered.request.locals.values()}
+    return BuildRequest(
+        vertices=merge(definitions),
+        wanted=tuple(_wanted(target, results[name], options) for name, target in project.targets.items()),
+        folders=folders,
+        allowed=options.allowed,
+        jobs=options.jobs,
+    )
+
+
+def _wanted(target: Target, lowered: Lowered, options: BuildOptions) -> Wanted:
+    epoch = target.args.get("SOURCE_DATE_EPOCH", "")
+    return Wanted(
+        name=target.name,
+        platforms=lowered.result.platforms,
+        multi=lowered.result.multi,
+        exports=exports(target, options.cwd),
+        cache_from=cache_backends(target.cache_from, options.cwd),
+        cache_to=cache_backends(target.cache_to, options.cwd),
+        secrets=secrets(target.secret, options.cwd),
+        ssh=agents(target.ssh, options.cwd),
+        entitlements=frozenset(target.entitlements),
+        epoch=int(epoch) if epoch.isdecimal() else None,
+    )

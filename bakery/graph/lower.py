@@ -1,0 +1,86 @@
+"""All targets of a project through their frontends, at the same time; a target that links to others waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING
+
+from bakery.diagnostics import BakeryError
+from bakery.graph.frontend_request import Surroundings, frontend_request, links
+from engine.errors import EngineError
+from engine.frontends.contract import Bridge, Frontend, FrontendRequest, FrontendResult
+
+if TYPE_CHECKING:
+    from bakery.config.target import Project, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """What a frontend was asked for a target, and what it made of it."""
+
+    request: FrontendRequest
+    result: FrontendResult
+
+
+class TargetError(Exception):
+    """A target that could not be lowered, and why."""
+
+    def __init__(self, target: Target, error: BakeryError | EngineError) -> None:
+        super().__init__(f"target {target.name}: {error}")
+        self.target = target
+        self.error = error
+
+
+def check_links(project: Project) -> None:
+    """Raises BakeryError where targets link to each other in a circle, or to a target that is not there."""
+    order = TopologicalSorter({name: set(links(target).values()) for name, target in project.targets.items()})
+    try:
+        names = list(order.static_order())
+    except CycleError as error:
+        circle = " → ".join(reversed(error.args[1]))
+        first = project.targets.get(error.args[1][0])
+        raise BakeryError.of(
+            f"targets link to each other in a circle: {circle}", span=first.span if first else None
+        ) from None
+    for name in names:
+        if name not in project.targets:
+            wanting = next(t for t in project.targets.values() if name in links(t).values())
+            raise BakeryError.of(f"failed to find target {name}", f"{wanting.name} links to it", wanting.span)
+
+
+async def lower_targets(
+    project: Project, frontend: Frontend, bridge: Bridge, around: Surroundings
+) -> Mapping[str, Lowered]:
+    """What the frontend makes of each target.
+
+    Raises:
+        BakeryError: for links that make no sense.
+        TargetError: for the first target that fails; the others are cancelled then.
+    """
+    import trio
+
+    check_links(project)
+    done: dict[str, Lowered] = {}
+    ended = {name: trio.Event() for name in project.targets}
+    failed: list[TargetError] = []
+
+    async def one(target: Target) -> None:
+        linked = links(target)
+        for name in linked.values():
+            await ended[name].wait()
+        try:
+            request = frontend_request(target, {name: done[name].result for name in linked.values()}, around)
+            done[target.name] = Lowered(request, await frontend.lower(request, bridge))
+        except (BakeryError, EngineError) as error:
+            failed.append(TargetError(target, error))
+            nursery.cancel_scope.cancel()
+        ended[target.name].set()
+
+    async with trio.open_nursery() as nursery:
+        for target in project.targets.values():
+            nursery.start_soon(one, target)
+    if failed:
+        raise failed[0]
+    return {name: done[name] for name in project.targets}

@@ -1,0 +1,95 @@
+"""What a target asks for besides its steps: exports, caches, secrets, agents."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bakery.diagnostics import BakeryError
+from engine.exporters.contract import Export
+from engine.request import CacheBackend, Secret, SSHAgent
+
+if TYPE_CHECKING:
+    from bakery.config.target import CacheEntry, OutputEntry, SecretEntry, SSHEntry, Target
+
+_LEVELS = "manifest|index|manifest-descriptor|index-descriptor"
+_ANNOTATION = re.compile(
+    rf"^(?P<levels>(?:{_LEVELS})(?:\[[^]]*\])?(?:,(?:{_LEVELS})(?:\[[^]]*\])?)*):(?P<rest>.*)$", re.S
+)
+_IMAGES = ("image", "registry", "oci", "docker")
+
+
+def exports(target: Target, cwd: Path) -> tuple[Export, ...]:
+    """The exports of a target; none leaves the result in the cache."""
+    return tuple(_export(target, entry, cwd) for entry in target.output)
+
+
+def _export(target: Target, entry: OutputEntry, cwd: Path) -> Export:
+    attributes = dict(entry.attrs)
+    kind = entry.type
+    if kind in _IMAGES:
+        if target.tags:
+            attributes.setdefault("name", ",".join(target.tags))
+        attributes |= _annotations(target)
+    if kind == "registry":
+        kind = "image"
+        attributes["push"] = "true"
+    if entry.dest:
+        attributes["dest"] = entry.dest if entry.dest == "-" else str(cwd / entry.dest)
+    if attributes.get("push") == "true" and not attributes.get("name"):
+        raise BakeryError.of(
+            f"target {target.name}: tag is needed when pushing to registry",
+            span=target.span_of("output"),
+            hint='set "tags" in the target, or name= in the output',
+        )
+    return Export(kind, attributes)
+
+
+def _annotations(target: Target) -> dict[str, str]:
+    out: dict[str, str] = {}
+    for text in target.annotations:
+        match = _ANNOTATION.match(text)
+        levels, rest = (match["levels"].split(","), match["rest"]) if match else (["manifest"], text)
+        key, mark, value = rest.partition("=")
+        if not mark or not key:
+            raise BakeryError.of(
+                f'target {target.name}: invalid annotation "{text}"',
+                span=target.span_of("annotations"),
+                hint=f"write KEY=VALUE, or LEVEL:KEY=VALUE with LEVEL one of {_LEVELS}",
+            )
+        for level in levels:
+            name, bracket, platform = level.partition("[")
+            out[f"annotation-{name}{bracket}{platform}.{key}"] = value
+    return out
+
+
+def cache_backends(entries: tuple[CacheEntry, ...], cwd: Path) -> tuple[CacheBackend, ...]:
+    """Cache entries with local paths made absolute."""
+    return tuple(CacheBackend(entry.type, _absolute(entry.attrs, cwd)) for entry in entries)
+
+
+def _absolute(attributes: Mapping[str, str], cwd: Path) -> dict[str, str]:
+    return {key: str(cwd / value) if key in ("src", "dest") else value for key, value in attributes.items()}
+
+
+def secrets(entries: tuple[SecretEntry, ...], cwd: Path) -> tuple[Secret, ...]:
+    """Where the values of a target's secrets are."""
+    return tuple(_secret(entry, cwd) for entry in entries)
+
+
+def _secret(entry: SecretEntry, cwd: Path) -> Secret:
+    if entry.env:
+        return Secret(entry.id, env=entry.env)
+    if entry.src:
+        return Secret(entry.id, path=cwd / os.path.expanduser(entry.src))
+    if entry.id in os.environ:
+        return Secret(entry.id, env=entry.id)
+    return Secret(entry.id, path=cwd / entry.id)
+
+
+def agents(entries: tuple[SSHEntry, ...], cwd: Path) -> tuple[SSHAgent, ...]:
+    """The agents a target's steps may use."""
+    return tuple(SSHAgent(e.id, tuple(cwd / os.path.expanduser(p) for p in e.paths)) for e in entries)

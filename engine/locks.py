@@ -1,0 +1,75 @@
+"""Locks between the processes that share a state folder: `flock` on a file, which the kernel gives up when its owner dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import trio
+
+
+@asynccontextmanager
+async def file_lock(path: Path) -> AsyncIterator[None]:
+    """Holds the lock file at `path`, which is made for it and taken away afterwards. Waits without polling."""
+    descriptor = await _acquire(path)
+    try:
+        yield
+    finally:
+        os.unlink(path)  # while it is ours: whoever waits for it will see that the name is gone, and begin anew
+        os.close(descriptor)
+
+
+async def _acquire(path: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            if not _try_lock(descriptor):
+                await _wait(path)
+            elif _still_named(path, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+async def _wait(path: Path) -> None:
+    """Returns when the lock was free for a moment. The waiting thread has a descriptor of its own, so that it may be
+    left behind when the wait is cancelled."""
+
+    def wait() -> None:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        finally:
+            os.close(descriptor)
+
+    await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=_WAITERS)
+
+
+_WAITERS = trio.CapacityLimiter(1000)
+"""Threads that only wait for a lock must not use up those that work."""
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _still_named(path: Path, descriptor: int) -> bool:
+    """Whether the file we locked is still the one that others will find: its last owner may have removed it."""
+    try:
+        named = os.stat(path)
+    except FileNotFoundError:
+        return False
+    mine = os.fstat(descriptor)
+    return (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino)
