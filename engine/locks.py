@@ -1,4 +1,4 @@
-"""Locks between the processes that share a state folder: `flock` on a file, which the kernel gives up when its owner dies."""
+"""Locks between processes that share a state folder: `flock` on a file, which the kernel frees when its owner dies."""
 
 from __future__ import annotations
 
