@@ -1,0 +1,106 @@
+"""The Compose files of one command, read as one project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bakery.config.compose.dotenv import parse_dotenv
+from bakery.config.compose.merge import Services, interpolated, long_form, merged
+from bakery.config.compose.services import Project, service_draft, target_name
+from bakery.config.draft import TargetDraft
+from bakery.config.target import Group
+from bakery.config.yaml_nodes import YamlNode, plain_text, read_yaml
+from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
+
+ReadFile = Callable[[str], SourceFile | None]
+"""Reads a file by its path from the working folder; None if there is none."""
+
+
+@dataclass(slots=True)
+class ComposeTargets:
+    """The services that can be built, as drafts by target name, and the group of all of them."""
+
+    drafts: dict[str, TargetDraft] = field(default_factory=dict)
+    group: Group | None = None
+    warnings: list[Diagnostic] = field(default_factory=list)
+
+
+def load_compose(files: Sequence[SourceFile], env: Mapping[str, str], folder: str, read: ReadFile) -> ComposeTargets:
+    """The targets of Compose files. `env` is what texts may refer to; `folder` is where relative files start.
+
+    Raises BakeryError.
+    """
+    return compose_targets([document for file in files for document in read_yaml(file)], env, folder, read)
+
+
+def compose_targets(
+    documents: Sequence[YamlNode], env: Mapping[str, str], folder: str, read: ReadFile
+) -> ComposeTargets:
+    """The targets of Compose documents that are parsed already. Raises BakeryError."""
+    result = ComposeTargets()
+    names = {"COMPOSE_PROJECT_NAME": "bake", **env}
+    services: dict[str, YamlNode] = {}
+    secrets: dict[str, YamlNode] = {}
+    for document in documents:
+        _add_document(document, names, services, secrets)
+    if not services and not secrets:
+        raise BakeryError.of("empty compose file", "neither services nor secrets are declared")
+
+    def other_file(path: str, extends: YamlNode) -> list[YamlNode]:
+        file = read(f"{folder}/{path}" if folder and not path.startswith("/") else path)
+        if file is None:
+            raise BakeryError.of(f"cannot read {path}", "no such file", extends.span)
+        return [interpolated(document, names.get) for document in read_yaml(file)]
+
+    def env_file(node: YamlNode) -> Mapping[str, str]:
+        path_node = node.value.get("path") if node.is_map else node
+        required = node.value.get("required") if node.is_map else None
+        path = (plain_text(path_node) if path_node is not None else None) or ""
+        file = read(f"{folder}/{path}" if folder and not path.startswith("/") else path)
+        if file is None:
+            if required is not None and required.value is False:
+                return {}
+            raise BakeryError.of(f"env file {path} not found", "", node.span)
+        return parse_dotenv(file, env)
+
+    project = Project(secrets, names.get, env_file, result.warnings)
+    extended = Services(services, other_file)
+    for name in sorted(services):
+        service = extended.extended(name)
+        if service.value.get("build") is None or service.value["build"].value is None:
+            continue
+        draft = service_draft(name, service, project)
+        draft.folder = folder
+        result.drafts[draft.name] = draft
+    if result.drafts:
+        result.group = Group("default", tuple(result.drafts))
+    return result
+
+
+def _add_document(
+    document: YamlNode, env: Mapping[str, str], services: dict[str, YamlNode], secrets: dict[str, YamlNode]
+) -> None:
+    if document.value is None:
+        return
+    if not document.is_map:
+        raise BakeryError.of("top-level object must be a mapping", "", document.span)
+    for key, collected in (("services", services), ("secrets", secrets)):
+        section = document.value.get(key)
+        if section is None or section.value is None:
+            continue
+        if not section.is_map:
+            raise BakeryError.of(f"{key} must be a mapping", "", section.span)
+        for name, node in section.value.items():
+            if node.value is None:
+                continue
+            node = interpolated(node, env.get, (key, name))
+            if key == "services":
+                node = long_form(node)
+            collected[name] = merged(collected[name], node) if name in collected else node
+
+
+def is_service_name(asked: str, drafts: Mapping[str, TargetDraft]) -> str | None:
+    """The target that a service name with dots means, if there is one."""
+    name = target_name(asked)
+    return name if name != asked and name in drafts else None

@@ -1,0 +1,216 @@
+"""The blocks of all HCL and JSON files of one command, merged by name but not yet evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bakery.config.attributes import ATTRIBUTES
+from bakery.config.hcl.json_syntax import BlockSchema
+from bakery.config.hcl.syntax import Attribute, Block, Body
+from bakery.diagnostics import BakeryError, Diagnostic, Severity, Span, did_you_mean
+
+T = TypeVar("T")
+
+NAME = re.compile(r"[a-zA-Z0-9_-]+")
+"""What targets and groups may be called."""
+
+_VALIDATION = {"validation": BlockSchema()}
+JSON_SCHEMA = BlockSchema(
+    blocks={
+        "variable": BlockSchema(1, _VALIDATION),
+        "function": BlockSchema(1),
+        "group": BlockSchema(1),
+        "target": BlockSchema(1),
+    }
+)
+"""What in a JSON bake file is a block."""
+
+_KNOWN = {
+    "variable": frozenset({"default", "type", "description"}),
+    "validation": frozenset({"condition", "error_message"}),
+    "function": frozenset({"params", "variadic_params", "result"}),
+    "group": frozenset({"targets", "description"}),
+    "target": frozenset(ATTRIBUTES) | {"matrix", "name", "inherits"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a file may use, which its name decides: a portable file what the peer knows, an own file more.
+
+    `strict` makes unknown names errors.
+    """
+
+    own: bool = False
+    strict: bool = False
+
+
+@dataclass(slots=True)
+class Origin:
+    """One file a block came from. `folder` is where its relative contexts start, seen from the working folder.
+
+    An included file takes all its relative paths along (`included`), another one at most its contexts, as the peer.
+    """
+
+    folder: str = ""
+    dialect: Dialect = Dialect()
+    included: bool = False
+
+
+@dataclass(slots=True)
+class TargetBlock:
+    """One target block and the file it stands in."""
+
+    block: Block
+    origin: Origin
+
+    @property
+    def label(self) -> str:
+        """The name of the block, which a matrix may expand to others."""
+        return self.block.labels[0]
+
+
+@dataclass(slots=True)
+class Definition:
+    """Blocks by name. Of variables, functions, groups and top-level attributes the last of a name counts."""
+
+    variables: dict[str, Block] = field(default_factory=dict)
+    functions: dict[str, Block] = field(default_factory=dict)
+    attributes: dict[str, Attribute] = field(default_factory=dict)
+    groups: dict[str, Block] = field(default_factory=dict)
+    targets: list[TargetBlock] = field(default_factory=list)
+    problems: list[Diagnostic] = field(default_factory=list)
+
+    def add(self, body: Body, origin: Origin) -> None:
+        """Merge a file over what is there; what is wrong with it goes to `problems`."""
+        self.attributes.update(body.attributes)
+        for block in body.blocks:
+            if block.type not in _KNOWN or block.type == "validation":
+                self._unknown("block type", block.type, _KNOWN.keys() - {"validation"}, block.type_span, origin)
+                continue
+            if self._labelled(block):
+                self._check_attributes(block, origin)
+                self._add_block(block, origin)
+
+    def _add_block(self, block: Block, origin: Origin) -> None:
+        label = block.labels[0]
+        match block.type:
+            case "variable":
+                self.variables[label] = block
+            case "function":
+                self.functions[label] = block
+            case "group":
+                self._check_name(block)
+                self.groups.pop(label, None)
+                self.groups[label] = block
+            case _:
+                # The label of a matrix is only the name of a group made later, with the same rules.
+                self._check_name(block)
+                self.targets.append(TargetBlock(block, origin))
+
+    def _labelled(self, block: Block) -> bool:
+        if len(block.labels) == 1:
+            return True
+        if not block.labels:
+            self._error(
+                f"Missing name for {block.type}",
+                f"All {block.type} blocks must have 1 labels (name).",
+                block.open_brace_span,
+            )
+        else:
+            self._error(
+                f"Extraneous label for {block.type}",
+                f"Only 1 labels (name) are expected for {block.type} blocks.",
+                block.label_spans[1],
+            )
+        return False
+
+    def _check_name(self, block: Block) -> None:
+        if not NAME.fullmatch(block.labels[0]):
+            self.problems.append(invalid_name(block.label_spans[0]))
+
+    def _check_attributes(self, block: Block, origin: Origin) -> None:
+        known = known_attributes(block.type, origin.dialect)
+        for name, attribute in block.body.attributes.items():
+            if name not in known:
+                self._unknown(f"attribute in {block.type}", name, known, attribute.name_span, origin)
+        for inner in block.body.blocks:
+            if block.type == "variable" and inner.type == "validation":
+                for name, attribute in inner.body.attributes.items():
+                    if name not in _KNOWN["validation"]:
+                        self._unknown(
+                            "attribute in validation", name, _KNOWN["validation"], attribute.name_span, origin
+                        )
+            else:
+                self._unknown(f"block in {block.type}", inner.type, known, inner.type_span, origin)
+
+    def _unknown(self, what: str, name: str, known: Iterable[str], span: Span, origin: Origin) -> None:
+        self.problems.append(unknown_name(what, name, known, span, origin.dialect.strict))
+
+    def _error(self, summary: str, detail: str, span: Span) -> None:
+        self.problems.append(Diagnostic(summary, detail, span))
+
+
+def known_attributes(block_type: str, dialect: Dialect) -> frozenset[str]:
+    """The attributes that a block of a type may have."""
+    if block_type == "target" and dialect.own:
+        return _KNOWN["target"] | EDITS.keys()
+    return _KNOWN[block_type]
+
+
+EDITS: Mapping[str, tuple[str, str]] = {
+    f"{prefix}-{name}": (prefix, name)
+    for name, attribute in ATTRIBUTES.items()
+    if attribute.kind.value.startswith("list") or attribute.kind.value.startswith("map")
+    for prefix in ("append", "remove")
+}
+"""Attributes of bakery's own files that change an inherited list or map: `append-tags`, `remove-args`…"""
+
+
+def unknown_name(what: str, name: str, known: Iterable[str], span: Span | None, strict: bool) -> Diagnostic:
+    """An unknown block or attribute: the peer ignores it silently, we warn, and in strict files it is an error."""
+    near = did_you_mean(name, known)
+    return Diagnostic(
+        f"Unknown {what}",
+        f'"{name}" is not known here' + (f', did you mean "{near}"?' if near else "."),
+        span,
+        Severity.ERROR if strict else Severity.WARNING,
+    )
+
+
+def invalid_name(span: Span | None) -> Diagnostic:
+    """A target or group with a name that the command line could not take."""
+    return Diagnostic("Invalid name", 'only "[a-zA-Z0-9_-]+" are allowed', span)
+
+
+def missing(attribute: str, block: Block) -> Diagnostic:
+    """A block that lacks an attribute it must have; points where the block opens, as the peer does."""
+    brace = block.open_brace_span
+    return Diagnostic(
+        "Missing required argument",
+        f'The argument "{attribute}" is required, but no definition was found.',
+        Span(brace.file, brace.start, brace.start),
+    )
+
+
+class Problems:
+    """Collects diagnostics of many independent steps, so that one mistake does not hide the next."""
+
+    def __init__(self) -> None:
+        self.found: list[Diagnostic] = []
+
+    def attempt(self, step: Callable[[], T]) -> T | None:
+        """The result of a step, or None after noting what it raised."""
+        try:
+            return step()
+        except BakeryError as error:
+            self.found.extend(error.diagnostics)
+            return None
+
+    def stop_if_any(self) -> None:
+        """Raise what was collected, if anything was. Equal diagnostics at one place count once."""
+        if self.found:
+            raise BakeryError(*dict.fromkeys(self.found))

@@ -1,0 +1,118 @@
+"""Which files are the definition: those named, those of BUILDX_BAKE_FILE, or those with a well-known name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePath
+
+from bakery.diagnostics import BakeryError, SourceFile
+
+MAX_SIZE = 10 * 1000 * 1000
+"""Bytes of one definition file."""
+
+DEFAULT_NAMES = (
+    "compose.yaml",
+    "compose.yml",
+    "docker-compose.yml",
+    "docker-compose.yaml",
+    "docker-bake.json",
+    "docker-bake.hcl",
+    "docker-bake.override.json",
+    "docker-bake.override.hcl",
+    "bakery.json",
+    "bakery.yaml",
+    "bakery.yml",
+    "bakery.hcl",
+)
+"""Looked for in the working folder, later ones winning: the peer's names in its order, then our own."""
+
+STDIN = "-"
+
+
+class Format(Enum):
+    """How a file is written; UNKNOWN is found out by trying."""
+
+    COMPOSE = "Compose"
+    HCL = "HCL"
+    JSON = "JSON"
+    YAML = "YAML"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A definition file that has been read. `own` says that its name is one of bakery's own."""
+
+    file: SourceFile
+    format: Format
+    own: bool
+    path: str
+
+
+def is_own(name: str) -> bool:
+    """Whether a file of this name is in bakery's own dialect: `bakery.hcl`, `web.bakery.yaml`."""
+    return PurePath(name).stem.lower().rpartition(".")[2] == "bakery"
+
+
+def format_of(name: str) -> Format:
+    """The format that a name stands for."""
+    suffix = PurePath(name).suffix.lower()
+    if suffix in (".yml", ".yaml"):
+        return Format.YAML if is_own(name) else Format.COMPOSE
+    return {".json": Format.JSON, ".hcl": Format.HCL}.get(suffix, Format.UNKNOWN)
+
+
+def discover(names: Sequence[str], env: Mapping[str, str], cwd: Path, stdin: bytes | None) -> list[Found]:
+    """The files of one command, read; none if nothing is named and nothing found. Raises BakeryError."""
+    if not names:
+        listed = env.get("BUILDX_BAKE_FILE", "")
+        separator = env.get("BUILDX_BAKE_PATH_SEPARATOR") or os.pathsep
+        names = [name for part in listed.split(separator) if (name := part.strip())]
+    if not names:
+        return [found for name in DEFAULT_NAMES if (found := _if_there(name, cwd)) is not None]
+    return [found for name in names if (found := _named(name, cwd, stdin)) is not None]
+
+
+def _if_there(name: str, cwd: Path) -> Found | None:
+    path = cwd / name
+    return read(name, cwd) if path.is_file() else None
+
+
+def _named(name: str, cwd: Path, stdin: bytes | None) -> Found | None:
+    if name == STDIN:
+        return _found(STDIN, stdin or b"")
+    return read(name, cwd)
+
+
+def read(name: str, cwd: Path) -> Found | None:
+    """A file by its path from the working folder; None if it is empty, which counts as absent. Raises BakeryError."""
+    path = cwd / name
+    try:
+        if path.is_file() and path.stat().st_size > MAX_SIZE:
+            raise _too_large(name)
+        with path.open("rb") as opened:
+            data = opened.read(MAX_SIZE + 1)
+    except OSError as error:
+        reason = (error.strerror or "cannot be read").lower()
+        raise BakeryError.of(f"open {name}: {reason}", hint="check the path given with -f") from None
+    return _found(name, data)
+
+
+def _found(name: str, data: bytes) -> Found | None:
+    if not data:
+        return None
+    if len(data) > MAX_SIZE:
+        raise _too_large(name)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BakeryError.of(f"{name}: not UTF-8", f"line {line} has a byte that is not text") from None
+    return Found(SourceFile(name, text), format_of(name), is_own(name), name)
+
+
+def _too_large(name: str) -> BakeryError:
+    return BakeryError.of(f"{name} is too large", f"a definition may have {MAX_SIZE // 1_000_000} MB")

@@ -1,0 +1,57 @@
+"""Evaluated blocks to target drafts: blocks of one name merged in file order, over what Compose files declare."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bakery.config.decode import text_of
+from bakery.config.definition import Problems
+from bakery.config.draft import TargetDraft
+from bakery.config.paths import rebase_contexts, rebase_files
+
+if TYPE_CHECKING:
+    from bakery.config.evaluation import Blocks
+    from bakery.config.matrix import Expanded
+
+
+def draft_blocks(blocks: Blocks, drafts: dict[str, TargetDraft]) -> None:
+    """Add a draft per target, or merge into the one that is there. Raises BakeryError with all that is wrong."""
+    blocks.expand_all()
+    problems = Problems()
+    for targets in blocks.expanded.values():
+        for target in targets:
+            draft = _draft(blocks, target, problems)
+            earlier = drafts.get(draft.name)
+            if earlier is None:
+                drafts[draft.name] = draft
+            else:
+                _lay(earlier, draft)
+    problems.stop_if_any()
+
+
+def _draft(blocks: Blocks, target: Expanded, problems: Problems) -> TargetDraft:
+    source = target.source
+    values = blocks.draft_values(target, problems)
+    parents = problems.attempt(lambda: blocks.inherits(target)) or []
+    origin = source.origin
+    if origin.folder:
+        rebase_contexts(values, origin.folder)
+    if origin.included:
+        rebase_files(values, origin.folder)
+    return TargetDraft(
+        name=target.name,
+        values=values,
+        places={name: item.expr for name, item in source.block.body.attributes.items()},
+        inherits=parents,
+        span=source.block.header_span,
+        matrix={axis: text_of(value) for axis, value in target.axes.items()},
+        folder=origin.folder,
+    )
+
+
+def _lay(earlier: TargetDraft, later: TargetDraft) -> None:
+    earlier.lay(later)
+    earlier.inherits = [*earlier.inherits, *later.inherits]
+    earlier.span = later.span
+    earlier.matrix = later.matrix or earlier.matrix
+    earlier.folder = later.folder

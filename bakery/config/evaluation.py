@@ -1,0 +1,274 @@
+"""The blocks of a definition to target drafts and groups.
+
+Attributes are evaluated one by one and once, when asked for: so targets may refer to each other in any order, and only
+attributes that really need each other make a cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from bakery.config.attributes import ATTRIBUTES, Kind
+from bakery.config.decode import absent_value, element_span, fit, plain, reference_value, unsuitable
+from bakery.config.definition import Definition, Problems, missing
+from bakery.config.hcl.evaluate import evaluate
+from bakery.config.hcl.scope import ChildScope, Scope
+from bakery.config.hcl.syntax import AttributeStep
+from bakery.config.matrix import Expanded, expand
+from bakery.config.target import Group
+from bakery.config.types import STRING, ListType
+from bakery.config.values import UNKNOWN_VALUE, Value, list_of, object_of, string, wholly_known
+from bakery.diagnostics import BakeryError, did_you_mean
+
+if TYPE_CHECKING:
+    from bakery.config.functions.function import Function
+    from bakery.config.globals import Globals
+    from bakery.config.hcl.syntax import Attribute, Block, ScopeTraversal
+
+_NAMES = ListType(STRING)
+
+Resolve = Callable[[str, str], Value]
+"""The merged value of an attribute of a target, for `resolved.target.NAME.ATTR`."""
+
+
+@dataclass(slots=True)
+class Evaluated:
+    """What the blocks of all files say, each on its own: drafts in file order (several may share a name), and groups."""
+
+    blocks: list[Expanded] = field(default_factory=list)
+    groups: dict[str, Group] = field(default_factory=dict)
+
+
+class Blocks:
+    """The targets and groups of a definition, and the scope in which their attributes are evaluated."""
+
+    def __init__(self, definition: Definition, scope: Globals) -> None:
+        self.definition = definition
+        self.globals = scope
+        self.expanded: dict[str, list[Expanded]] = {}
+        self._made_groups: dict[str, list[str]] = {}
+        self._values: dict[tuple[int, str], Value | None] = {}
+        self._path: dict[tuple[str, str], Attribute] = {}
+        self.resolve: Resolve | None = None
+
+    def expand_all(self) -> None:
+        """Work out names and matrices of all targets. Raises BakeryError with all that is wrong."""
+        problems = Problems()
+        for source in self.definition.targets:
+            expanded = problems.attempt(lambda source=source: expand(source, self.globals)) or []  # type: ignore[misc]
+            for target in expanded:
+                self.expanded.setdefault(target.name, []).append(target)
+            if "matrix" in source.block.body.attributes:
+                names = self._made_groups.setdefault(source.label, [])
+                names.extend(target.name for target in expanded if target.name not in names)
+        problems.stop_if_any()
+
+    def groups(self) -> dict[str, Group]:
+        """All groups of the files, and those that matrices make. Raises BakeryError with all that is wrong."""
+        problems = Problems()
+        found: dict[str, Group] = {}
+        for name, block in self.definition.groups.items():
+            group = problems.attempt(lambda name=name, block=block: self._group(name, block))  # type: ignore[misc]
+            if group is not None:
+                found[name] = group
+        problems.stop_if_any()
+        for name, targets in self._made_groups.items():
+            if name not in found and targets != [name]:
+                found[name] = Group(name, tuple(targets))
+        return found
+
+    def _group(self, name: str, block: Block) -> Group:
+        attributes = block.body.attributes
+        for extra in ("matrix", "name"):
+            if extra in attributes:
+                raise BakeryError.of("Invalid group", f"{extra} is for targets only", attributes[extra].name_span)
+        if "targets" not in attributes:
+            raise BakeryError(missing("targets", block))
+        targets = self._group_targets(name, attributes["targets"])
+        description = ""
+        if "description" in attributes:
+            described = fit(ATTRIBUTES["description"], *self._evaluated(attributes["description"], {}))
+            description = described.raw if wholly_known(described) else ""
+        names = tuple(member.raw for member in targets.raw) if wholly_known(targets) else ()
+        return Group(name, tuple(text for text in names if text), description, block.label_spans[0])
+
+    def _group_targets(self, name: str, attribute: Attribute) -> Value:
+        key = ("group " + name, "targets")
+        known = self._values.get((id(attribute), "targets"))
+        if known is not None:
+            return known
+        with_cycle = self._entered(key, attribute, f"group.{name}.targets")
+        try:
+            value, expr = self._evaluated(attribute, {})
+            targets = _names(value, attribute)
+        except BakeryError:
+            self._values[id(attribute), "targets"] = UNKNOWN_VALUE
+            raise
+        finally:
+            del self._path[with_cycle]
+        self._values[id(attribute), "targets"] = targets
+        return targets
+
+    # --- attributes of one target ---
+
+    def draft_values(self, target: Expanded, problems: Problems) -> dict[str, Any]:
+        """What one block sets, as a draft holds it; what is wrong goes to `problems`."""
+        found: dict[str, Any] = {}
+        for name, attribute in target.source.block.body.attributes.items():
+            known = ATTRIBUTES.get(name)
+            if known is None:
+                continue
+            try:
+                value = self.value(target, name)
+                if value is not None and value.raw is not None and wholly_known(value):
+                    found[name] = plain(known, value, attribute.expr)
+            except BakeryError as error:
+                problems.found.extend(error.diagnostics)
+        return found
+
+    def inherits(self, target: Expanded) -> list[str]:
+        """The parents a block names. Raises BakeryError."""
+        attribute = target.source.block.body.attributes.get("inherits")
+        if attribute is None:
+            return []
+        value, _ = self._evaluated(attribute, target.axes, target)
+        if value.is_null:
+            return []
+        names = _names(value, attribute)
+        return [member.raw for member in names.raw if member.raw] if wholly_known(names) else []
+
+    def value(self, target: Expanded, name: str) -> Value | None:
+        """The value of an attribute of a block in its declared type; None where it is not set. Raises BakeryError."""
+        attribute = target.source.block.body.attributes.get(name)
+        if attribute is None:
+            return None
+        slot = (id(target), name)
+        if slot in self._values:
+            return self._values[slot]
+        key = self._entered((target.name, name), attribute, f"target.{target.name}.{name}")
+        try:
+            value, expr = self._evaluated(attribute, target.axes, target)
+            fitted = fit(ATTRIBUTES[name], value, expr) if wholly_known(value) else UNKNOWN_VALUE
+        except BakeryError:
+            # Reported by whoever asked first; others see an unknown.
+            self._values[slot] = UNKNOWN_VALUE
+            raise
+        finally:
+            del self._path[key]
+        self._values[slot] = fitted
+        return fitted
+
+    def _entered(self, key: tuple[str, str], attribute: Attribute, shown: str) -> tuple[str, str]:
+        if key in self._path:
+            asking = list(self._path.values())[-1]
+            raise BakeryError.of("Invalid expression", f"reference cycle not allowed for {shown}", asking.expr.span)
+        self._path[key] = attribute
+        return key
+
+    def _evaluated(
+        self, attribute: Attribute, axes: Mapping[str, Value], target: Expanded | None = None
+    ) -> tuple[Value, Any]:
+        scope: Scope = TargetScope(self, target)
+        if axes:
+            scope = ChildScope(scope, axes)
+        return evaluate(attribute.expr, scope), attribute.expr
+
+    # --- references ---
+
+    def target_reference(self, reference: ScopeTraversal) -> Value:
+        """`target.NAME.ATTR`: what the last block of that name sets itself."""
+        name, step = self._named(reference, self.expanded)
+        target = self.expanded[name][-1]
+        wanted = _second_step(reference)
+        names = [wanted] if wanted is not None else ["name", "inherits", *ATTRIBUTES]
+        members = {attr: self._raw(target, attr) for attr in names if attr in ATTRIBUTES or attr in ("name", "inherits")}
+        return object_of({name: object_of(members)})
+
+    def _raw(self, target: Expanded, name: str) -> Value:
+        if name == "name":
+            return string(target.name)
+        if name == "inherits":
+            return list_of(STRING, map(string, self.inherits(target)))
+        known = ATTRIBUTES[name]
+        value = self.value(target, name)
+        if value is None or value.is_null:
+            return absent_value(known)
+        return reference_value(known, value, target.source.block.body.attributes[name].expr)
+
+    def group_reference(self, reference: ScopeTraversal) -> Value:
+        """`group.NAME.targets`: what the group lists itself."""
+        known = {**dict.fromkeys(self._made_groups), **dict.fromkeys(self.definition.groups)}
+        name, _ = self._named(reference, known)
+        block = self.definition.groups.get(name)
+        if block is None:
+            targets = list_of(STRING, map(string, self._made_groups[name]))
+        elif "targets" in block.body.attributes:
+            targets = self._group_targets(name, block.body.attributes["targets"])
+        else:
+            targets = list_of(STRING, ())
+        return object_of({name: object_of({"name": string(name), "targets": targets})})
+
+    def _named(self, reference: ScopeTraversal, known: Iterable[str]) -> tuple[str, AttributeStep]:
+        kind = reference.name
+        first = reference.steps[0] if reference.steps else None
+        if not isinstance(first, AttributeStep):
+            raise BakeryError.of(
+                "Invalid expression", f"{kind} must be followed by a name, as in {kind}.NAME.ATTRIBUTE", reference.span
+            )
+        names = list(known)
+        if first.name not in names:
+            near = did_you_mean(first.name, names)
+            raise BakeryError.of(
+                "Missing map element",
+                f'This map does not have an element with the key "{first.name}".'
+                + (f' Did you mean "{near}"?' if near else ""),
+                first.span,
+            )
+        return first.name, first
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScope:
+    """The scope of one target or group: the globals, and `target` and `group`. Implements the evaluator's Scope."""
+
+    blocks: Blocks
+    current: Expanded | None = None
+
+    def variable(self, reference: ScopeTraversal) -> Value:
+        """`target.…` and `group.…` worked out as far as the reference needs; else a global."""
+        match reference.name:
+            case "target":
+                return self.blocks.target_reference(reference)
+            case "group":
+                return self.blocks.group_reference(reference)
+            case "self" if self.current is not None and self.current.source.origin.dialect.own:
+                return object_of({"name": string(self.current.name), "matrix": object_of(self.current.axes)})
+        return self.blocks.globals.variable(reference)
+
+    def function(self, name: str) -> Function | None:
+        """The globals' function of that name."""
+        return self.blocks.globals.function(name)
+
+    def function_names(self) -> Iterable[str]:
+        """All names of functions."""
+        return self.blocks.globals.function_names()
+
+
+def _second_step(reference: ScopeTraversal) -> str | None:
+    second = reference.steps[1] if len(reference.steps) > 1 else None
+    return second.name if isinstance(second, AttributeStep) else None
+
+
+def _names(value: Value, attribute: Attribute) -> Value:
+    """A value as a list of names."""
+    if not wholly_known(value):
+        return UNKNOWN_VALUE
+    listed = fit(ATTRIBUTES["tags"], value, attribute.expr)
+    if listed.is_null:
+        raise unsuitable("list of string required, but have null", attribute.expr.span)
+    for index, member in enumerate(listed.raw):
+        if member.is_null:
+            raise unsuitable("string required, but have null", element_span(attribute.expr, index))
+    return listed

@@ -1,0 +1,249 @@
+"""From a request to a project: read, evaluate, merge, inherit, override, select, check."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bakery.config.discover import discover, read
+from bakery.config.draft import TargetDraft
+from bakery.config.files import Reader, Sources, read_env_files
+from bakery.config.finish import check, finished, raise_all, unset_secret_warnings
+from bakery.config.inherit import Inheritance, Override
+from bakery.config.override import read_overrides
+from bakery.config.paths import rebase_contexts
+from bakery.config.request import LoadRequest
+from bakery.config.selection import follow_links, printed_groups, reached, requested_names, with_all
+from bakery.config.target import Group, Listing, NamedDescription, Project, VariableInfo
+from bakery.config.textforms import parse_bool
+from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
+
+_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
+
+
+@dataclass(slots=True)
+class Declared:
+    """All targets and groups of the files, before anything is selected."""
+
+    drafts: dict[str, TargetDraft] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    variables: list[VariableInfo] = field(default_factory=list)
+    warnings: list[Diagnostic] = field(default_factory=list)
+    files: list[SourceFile] = field(default_factory=list)
+
+
+def load_project(request: LoadRequest) -> Project:
+    """What `bakery.config.load` does. Raises BakeryError."""
+    try:
+        declared = _declared(request)
+        return _selected(declared, request)
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def list_project(request: LoadRequest) -> Listing:
+    """What `bakery.config.list_declared` does. Raises BakeryError."""
+    try:
+        declared = _declared(request, with_variables=True)
+    except RecursionError:
+        raise _too_deep() from None
+    named = [NamedDescription(name, draft.values.get("description", "")) for name, draft in declared.drafts.items()]
+    named += [NamedDescription(name, group.description, group.targets) for name, group in declared.groups.items()]
+    shown = sorted((item for item in named if not item.name.startswith("_")), key=lambda item: item.name)
+    return Listing(tuple(shown), tuple(declared.variables), tuple(declared.warnings))
+
+
+def _too_deep() -> BakeryError:
+    return BakeryError.of(
+        "the definition is nested too deeply", "expressions or references need more levels than there are"
+    )
+
+
+# --- declared: what the files say ---
+
+
+def _declared(request: LoadRequest, with_variables: bool = False) -> Declared:
+    found = discover(request.files, request.env, request.cwd, request.stdin)
+    if not found:
+        return _without_files(request)
+    reader = Reader(request.cwd, request.strict, _relative_paths(request))
+    sources = reader.read_all(found)
+    flags = dict(_variable(text) for text in request.variables)
+    environment = _environment(request)
+    declared = Declared(warnings=reader.warnings, files=sources.files)
+    if sources.compose:
+        _add_compose(declared, sources, flags, environment, request)
+    _add_blocks(declared, sources, flags, environment, request, with_variables)
+    return declared
+
+
+def _without_files(request: LoadRequest) -> Declared:
+    if not request.files and not request.env.get("BUILDX_BAKE_FILE") and (request.cwd / "Dockerfile").is_file():
+        return Declared({"default": TargetDraft("default")})
+    raise BakeryError.of(
+        "couldn't find a bake definition",
+        hint="name one with -f, or write docker-bake.hcl, bakery.hcl or compose.yaml (`bakery init` makes a first one)",
+    )
+
+
+def _relative_paths(request: LoadRequest) -> bool:
+    if request.relative_to_file is not None:
+        return request.relative_to_file
+    return _switch(request.env, "BUILDX_BAKE_FILE_RELATIVE_PATHS")
+
+
+def _switch(env: Mapping[str, str], name: str) -> bool:
+    try:
+        return parse_bool(env.get(name, "") or "false")
+    except ValueError:
+        return False
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise BakeryError.of(f"invalid variable {text}, expected NAME=value")
+    return name, value
+
+
+def _environment(request: LoadRequest) -> Mapping[str, str]:
+    process = {} if _switch(request.env, "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP") else request.env
+    if not request.env_files:
+        return process
+    return {**read_env_files(request.env_files, request.cwd, process), **process}
+
+
+def _add_compose(
+    declared: Declared, sources: Sources, flags: Mapping[str, str], environment: Mapping[str, str], request: LoadRequest
+) -> None:
+    from bakery.config.compose.load import compose_targets
+
+    def read_file(path: str) -> SourceFile | None:
+        if not (request.cwd / path).is_file():
+            return None
+        found = read(path, request.cwd)
+        return SourceFile(path, "") if found is None else found.file
+
+    dotenv = read_env_files([".env"], request.cwd, environment) if (request.cwd / ".env").is_file() else {}
+    names = {**dotenv, **environment, **flags}
+    result = compose_targets(sources.compose, names, sources.compose_folder, read_file)
+    for draft in result.drafts.values():
+        if sources.compose_folder:
+            rebase_contexts(draft.values, sources.compose_folder)
+        declared.drafts[draft.name] = draft
+    if result.group is not None:
+        declared.groups["default"] = result.group
+    declared.warnings.extend(result.warnings)
+
+
+def _add_blocks(
+    declared: Declared,
+    sources: Sources,
+    flags: Mapping[str, str],
+    environment: Mapping[str, str],
+    request: LoadRequest,
+    with_variables: bool,
+) -> None:
+    definition = sources.definition
+    if not (definition.variables or definition.attributes or definition.targets or definition.groups):
+        return
+    from bakery.config.drafting import draft_blocks
+    from bakery.config.evaluation import Blocks
+    from bakery.config.globals import Globals, Overrides
+    from bakery.config.values import string
+
+    builtins = {
+        "BAKE_CMD_CONTEXT": string(request.remote[1] if len(request.remote) > 1 else "cwd://"),
+        "BAKE_LOCAL_PLATFORM": string(local_platform()),
+    }
+    scope = Globals(definition, Overrides(flags, environment), builtins)
+    scope.resolve()
+    blocks = Blocks(definition, scope)
+    draft_blocks(blocks, declared.drafts)
+    for name, group in blocks.groups().items():
+        declared.groups[name] = group
+    if with_variables:
+        from bakery.config.listing import variable_infos
+
+        declared.variables = variable_infos(definition, scope)
+
+
+def local_platform() -> str:
+    """The platform of this machine as images name it: `linux/amd64`."""
+    machine = platform.machine()
+    return f"linux/{_MACHINES.get(machine, machine)}"
+
+
+# --- selected: what the command asks for ---
+
+
+def _selected(declared: Declared, request: LoadRequest) -> Project:
+    groups = with_all(declared.groups, declared.drafts)
+    overrides = _overrides(declared, request)
+    inheritance = Inheritance(declared.drafts, overrides)
+    asked = [_service_name(name, declared, groups) for name in request.targets]
+    names = requested_names(asked, declared.drafts, groups)
+    requested, found = reached(names, groups)
+    drafts = follow_links(requested, inheritance)
+    drafts = {name: _with_flags(draft, request) for name, draft in drafts.items()}
+    raise_all([problem for draft in drafts.values() for problem in check(draft, request.cwd, request.env)])
+    warnings = [*declared.warnings, *unset_secret_warnings(drafts.values(), request.env)]
+    return Project(
+        targets={name: finished(draft, name in requested) for name, draft in drafts.items()},
+        groups=printed_groups(names, found),
+        warnings=tuple(warnings),
+        files=tuple(declared.files),
+        remote=request.remote[0] if request.remote else None,
+        remote_context=request.remote[1] if len(request.remote) > 1 else None,
+        declared=tuple(declared.drafts),
+    )
+
+
+def _service_name(asked: str, declared: Declared, groups: Mapping[str, Group]) -> str:
+    """A Compose service may be asked for by its own name, dots and all."""
+    renamed = asked.replace(".", "_")
+    return renamed if asked not in groups and renamed in declared.drafts else asked
+
+
+def _overrides(declared: Declared, request: LoadRequest) -> dict[str, list[Override]]:
+    expressions = list(request.overrides)
+    if declared.drafts:
+        expressions += _flag_overrides(request)
+    return read_overrides(expressions, declared.drafts, request.env)
+
+
+def _flag_overrides(request: LoadRequest) -> list[str]:
+    """The flags that are short for a `--set` on every target."""
+    found: list[str] = []
+    if request.push:
+        found.append("*.push=true")
+    if request.load:
+        found.append("*.load=true")
+    if request.no_cache is not None:
+        found.append(f"*.no-cache={str(request.no_cache).lower()}")
+    if request.pull is not None:
+        found.append(f"*.pull={str(request.pull).lower()}")
+    for kind, text in (("sbom", request.sbom), ("provenance", request.provenance)):
+        if text:
+            found.append(f"*.attest=type={kind},{_attest_attrs(text)}")
+    found.extend(f"*.policy+={text}" for text in request.policy)
+    return found
+
+
+def _attest_attrs(text: str) -> str:
+    try:
+        return "disabled=false" if parse_bool(text) else "disabled=true"
+    except ValueError:
+        return text
+
+
+def _with_flags(draft: TargetDraft, request: LoadRequest) -> TargetDraft:
+    values = dict(draft.values)
+    epoch = request.env.get("SOURCE_DATE_EPOCH")
+    if epoch is not None and "SOURCE_DATE_EPOCH" not in values.get("args", {}):
+        values["args"] = {**values.get("args", {}), "SOURCE_DATE_EPOCH": epoch}
+    if request.call and request.call != "build":
+        # The method is called `lint` inside the peer, and scripts that read its JSON know it by that name.
+        values["call"] = "lint" if request.call == "check" else request.call
+    return replace(draft, values=values)
