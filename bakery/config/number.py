@@ -142,50 +142,59 @@ def is_whole(value: Number) -> bool:
 
 def to_text(value: Number) -> str:
     """Plain decimal digits, never an exponent: the fewest that stand for the same 512 bits."""
-    if isinstance(value, int):
-        return _digits(value)
     sign = "-" if value < 0 else ""
-    digits, scale = _shortest(abs(value.numerator), value.denominator)
-    text = str(digits).rjust(scale + 1, "0")
-    return f"{sign}{text[:-scale]}.{text[-scale:]}"
+    digits, point = shortest_digits(value)
+    if point <= 0:
+        return f"{sign}0.{'0' * -point}{digits}"
+    if point >= len(digits):
+        return f"{sign}{digits}{'0' * (point - len(digits))}"
+    return f"{sign}{digits[:point]}.{digits[point:]}"
+
+
+def shortest_digits(value: Number) -> tuple[str, int]:
+    """The fewest digits that stand for the same 512 bits, and where in them the decimal point is: 0.25 is ("25", 0).
+
+    The value is bounded by half a unit of its last bit to either side; the fewest decimals that lead to a number
+    within these bounds are found by bisection, since more decimals always fit as well.
+    """
+    numerator, denominator = abs(value.numerator), value.denominator
+    if numerator == 0:
+        return "0", 1
+    if denominator == 1 and numerator.bit_length() <= PRECISION:
+        text = str(numerator)
+        return text.rstrip("0"), len(text)
+    half_shift = numerator.bit_length() - PRECISION - 1  # half of the last bit weighs 2**half_shift / denominator
+    scale = max(-half_shift, 0)
+    numerator, half, denominator = numerator << scale, 1 << (half_shift + scale), denominator << scale
+    even = not (numerator >> (half_shift + scale + 1)) & 1
+
+    def rounded(decimals: int) -> int | None:
+        up, over = (10**decimals, 1) if decimals >= 0 else (1, 10**-decimals)
+        unit, bound = denominator * over, half * up
+        down, rest = divmod(numerator * up, unit)
+        fits = [
+            (error, digits)
+            for digits, error in ((down, rest), (down + 1, unit - rest))
+            if digits and (error < bound or (even and error == bound))
+        ]
+        return min(fits)[1] if fits else None
+
+    whole_digits = len(_digits(numerator // denominator))
+    low, high = -whole_digits - 1, 8 - whole_digits
+    while rounded(high) is None:
+        low, high = high, high + 2 * (high - low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if rounded(middle) is None else (low, middle)
+    found = rounded(high)
+    assert found is not None
+    text = _digits(found)
+    return text.rstrip("0"), len(text) - high
 
 
 def _digits(value: int) -> str:
     # int → str is limited to 4300 digits by default; MAX_EXPONENT bounds what comes here
     if value.bit_length() < 14_000:
         return str(value)
-    high, low = divmod(abs(value), 10**4000)
-    return ("-" if value < 0 else "") + _digits(high) + str(low).rjust(4000, "0")
-
-
-def _shortest(numerator: int, denominator: int) -> tuple[int, int]:
-    """The shortest decimal, as (digits, digits after the point), within half a unit of the last of 512 bits.
-
-    The denominator is a power of two. Doubling and bisection over the number of decimals: more decimals always fit.
-    """
-    unit_shift = numerator.bit_length() - PRECISION  # the last place weighs 2**unit_shift / denominator
-    scale = max(-unit_shift, 0) + 1
-    value, half, one = numerator << scale, 1 << (unit_shift + scale - 1), denominator << scale
-    inclusive = not (numerator >> max(unit_shift, 0)) & 1 if unit_shift >= 0 else True
-
-    def candidate(decimals: int) -> int | None:
-        power = 10**decimals
-        down, rest = divmod(value * power, one)
-        fits = []
-        for digits, error in ((down, rest), (down + 1, one - rest)):
-            if error < half * power or (inclusive and error == half * power):
-                fits.append((error, digits))
-        return min(fits)[1] if fits else None
-
-    low, high = 0, 8
-    while candidate(high) is None:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if candidate(middle) is None:
-            low = middle
-        else:
-            high = middle
-    digits = candidate(high)
-    assert digits is not None
-    return digits, high
+    high, low = divmod(value, 10**4000)
+    return _digits(high) + _digits(low).rjust(4000, "0")

@@ -40,9 +40,10 @@ class Parameter:
 class Function:
     """A function of the bake language.
 
-    `call` gets arguments already converted to the types of `params` (then of `variadic`, any number) and may raise
-    ArgumentError, FunctionError, ConversionError, NumberError, LimitError, or BakeryError for places of its own. `special`, if given, gets the
-    unevaluated arguments instead: for functions that decide themselves what to evaluate (`try`, `can`, `convert`).
+    `call` gets arguments already converted to the types of `params` (then of `variadic`, any number). It may raise
+    ArgumentError, FunctionError, ConversionError, NumberError, LimitError, or BakeryError for places of its own.
+    `special`, if given, gets the unevaluated arguments instead: for functions that decide themselves what to evaluate
+    (`try`, `can`, `convert`).
     """
 
     name: str
@@ -54,3 +55,34 @@ class Function:
     def parameter(self, index: int) -> Parameter | None:
         """What the argument at an index is for; None if there are too many."""
         return self.params[index] if index < len(self.params) else self.variadic
+
+
+Implementation = Callable[[Sequence[Value]], Value]
+
+
+def definer(table: dict[str, Function]) -> Callable[..., Callable[[Implementation], Implementation]]:
+    """A decorator that puts a function into a table, under its own name without a trailing underscore."""
+
+    def define(
+        *params: Parameter, variadic: Parameter | None = None
+    ) -> Callable[[Implementation], Implementation]:
+        def add(implementation: Implementation) -> Implementation:
+            name = implementation.__name__.removesuffix("_")
+            table[name] = Function(name, params, variadic, implementation)
+            return implementation
+
+        return add
+
+    return define
+
+
+_INT64 = 1 << 63
+
+
+def whole(args: Sequence[Value], index: int) -> int:
+    """A number argument as an integer. Raises ArgumentError."""
+    raw = args[index].raw
+    if not isinstance(raw, int) or not -_INT64 <= raw < _INT64:
+        bounds = f"between {-_INT64} and {_INT64 - 1} inclusive"
+        raise ArgumentError(index, f"value must be a whole number, {bounds}")
+    return raw

@@ -1,0 +1,33 @@
+"""`bakery build`: bake files to results. `--print` and `--list` stop before anything of the engine is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from bakery.cli.build_options import build_options, list_request, load_request
+
+
+@click.command("build")
+@build_options
+def build(**options: Any) -> None:
+    """Build the targets of a bake file."""
+    listing = list_request(options)
+    request = load_request(options)
+    from bakery import config
+    from bakery.cli.report import report_warnings
+    from bakery.config import printing
+
+    if listing is not None:
+        declared = config.list_declared(request)
+        report_warnings(declared.warnings)
+        show = getattr(printing, f"{listing.what}_{'json' if listing.json else 'table'}")
+        click.echo(show(declared), nl=False)
+        return
+    project = config.load(request)
+    report_warnings(project.warnings)
+    if options["print_only"]:
+        click.echo(printing.print_json(project), nl=False)
+        return
+    raise click.ClickException("building is not wired in yet; --print shows what would be built")

@@ -1,0 +1,154 @@
+"""The options of `bakery build` and what they ask of the bake files. Names and defaults follow `docker buildx bake`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bakery.config.request import LoadRequest
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+PROGRESS_MODES = ("auto", "none", "plain", "quiet", "rawjson", "tty")
+CALLS = ("build", "check", "outline", "targets")
+
+_DEFINITION = (
+    click.option("files", "-f", "--file", multiple=True, metavar="FILE", help="Definition file; `-` is stdin."),
+    click.option("overrides", "--set", multiple=True, metavar="TARGET.KEY=VALUE", help="Override a target's value."),
+    click.option("variables", "--var", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
+    click.option("env_files", "--env-file", multiple=True, metavar="FILE", help="Read more variables from a file."),
+    click.option("strict", "--strict/--no-strict", default=None, help="Make unknown blocks and attributes errors."),
+    click.option(
+        "relative_to_file",
+        "--file-relative-paths/--cwd-relative-paths",
+        default=None,
+        help="Where relative contexts start: the bake file's folder, or the working folder.",
+    ),
+)
+
+_SHOW = (
+    click.option("print_only", "--print", is_flag=True, help="Print the resolved targets as JSON and stop."),
+    click.option("listing", "--list", metavar="TYPE", help="List `targets` or `variables` and stop."),
+    click.option("list_targets", "--list-targets", is_flag=True, hidden=True),
+    click.option("list_variables", "--list-variables", is_flag=True, hidden=True),
+    click.option("call", "--call", metavar="METHOD", default="", help=f"What to ask of targets: {', '.join(CALLS)}."),
+    click.option("check", "--check", is_flag=True, help="Short for `--call=check`."),
+)
+
+_RESULT = (
+    click.option("push", "--push", is_flag=True, help="Push images to their registry."),
+    click.option("load", "--load", is_flag=True, help="Load images into the local image store."),
+    click.option("sbom", "--sbom", metavar="VALUE", default="", help="Attach an SBOM: true, false or attributes."),
+    click.option("provenance", "--provenance", metavar="VALUE", default="", help="Attach provenance likewise."),
+    click.option("metadata_file", "--metadata-file", metavar="FILE", help="Write the results' digests to a file."),
+)
+
+_RUN = (
+    click.option("no_cache", "--no-cache", metavar="BOOL", is_flag=False, flag_value="true", help="Use no cache."),
+    click.option("pull", "--pull", metavar="BOOL", is_flag=False, flag_value="true", help="Ask for newer images."),
+    click.option("allow", "--allow", multiple=True, metavar="GRANT", help="Grant network.host, ssh, fs.read=PATH, …"),
+    click.option("policy", "--policy", multiple=True, metavar="VALUE", help="Policy: disabled, strict=…, log-level=…"),
+    click.option(
+        "progress",
+        "--progress",
+        type=click.Choice(PROGRESS_MODES),
+        envvar="BUILDKIT_PROGRESS",
+        default="auto",
+        help="How to show progress.",
+    ),
+    click.option("builder", "--builder", metavar="NAME", help="Accepted for compatibility; bakery has its own engine."),
+    click.option("debug", "-D", "--debug", is_flag=True, help="Show more when something goes wrong."),
+)
+
+
+def build_options(command: F) -> F:
+    """Decorate a command with every option that says what to build and how, and the names of targets."""
+    command = click.argument("names", nargs=-1, metavar="[URL [CONTEXT_URL]] [TARGET]...")(command)
+    for option in reversed((*_DEFINITION, *_SHOW, *_RESULT, *_RUN)):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class ListRequest:
+    """What `--list` asks for: `targets` or `variables`, as a table or JSON."""
+
+    what: str
+    json: bool = False
+
+
+def load_request(options: dict[str, Any]) -> LoadRequest:
+    """The request to the bake files that parsed options make. Raises BadParameter."""
+    from bakery.config.paths import is_remote_url
+
+    names = list(options["names"])
+    remote: list[str] = []
+    while names and len(remote) < 2 and is_remote_url(names[0]):
+        remote.append(names.pop(0))
+    return LoadRequest(
+        files=options["files"],
+        targets=tuple(names),
+        overrides=options["overrides"],
+        variables=options["variables"],
+        no_cache=_bool("--no-cache", options["no_cache"]),
+        pull=_bool("--pull", options["pull"]),
+        push=options["push"],
+        load=options["load"],
+        sbom=options["sbom"],
+        provenance=options["provenance"],
+        policy=options["policy"],
+        call=_call(options),
+        allow=options["allow"],
+        env_files=options["env_files"],
+        env=os.environ,
+        cwd=Path.cwd(),
+        stdin=sys.stdin.buffer.read() if "-" in options["files"] else None,
+        strict=options["strict"],
+        relative_to_file=options["relative_to_file"],
+        remote=tuple(remote),
+    )
+
+
+def list_request(options: dict[str, Any]) -> ListRequest | None:
+    """What `--list` asks for; None without it. Raises BadParameter."""
+    if options["list_targets"]:
+        return ListRequest("targets")
+    if options["list_variables"]:
+        return ListRequest("variables")
+    text = options["listing"]
+    if text is None:
+        return None
+    if options["print_only"]:
+        raise click.UsageError("--print and --list cannot be used together")
+    pairs = dict(part.partition("=")[::2] if "=" in part else ("type", part) for part in text.split(","))
+    what, form = pairs.get("type", ""), pairs.get("format", "table")
+    if what not in ("targets", "variables") or form not in ("table", "json") or pairs.keys() - {"type", "format"}:
+        raise click.BadParameter(
+            f"{text}: expected targets or variables, or type=…,format=table|json", param_hint="--list"
+        )
+    return ListRequest(what, form == "json")
+
+
+def _call(options: dict[str, Any]) -> str:
+    text = "check" if options["check"] else options["call"]
+    method = text.split(",", 1)[0].removeprefix("method=")
+    if method and method not in (*CALLS, "lint") and not method.startswith(("subrequests.", "frontend.")):
+        raise click.BadParameter(f"{method}: expected one of {', '.join(CALLS)}", param_hint="--call")
+    return "check" if method == "lint" else method
+
+
+def _bool(name: str, text: str | None) -> bool | None:
+    from bakery.config.textforms import parse_bool
+
+    if text is None:
+        return None
+    try:
+        return parse_bool(text)
+    except ValueError:
+        raise click.BadParameter(f"{text}: expected true or false", param_hint=name) from None
