@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def imports(path: Path, module: str) -> Iterator[str]:
 
 
 def line_of(module: str) -> int | None:
-    if module.endswith((".contract", ".context")):
+    if re.search(r"\.(contract|context)(\.|$)", module):
         return len(LINES) - 1
     for number, rooms in enumerate(LINES):
         if any(module == room or module.startswith(room + ".") for room in rooms):

@@ -13,10 +13,8 @@ from engine.request import Secret, SSHAgent
 
 if TYPE_CHECKING:
     from engine.cache.mounts import CacheMounts
-    from engine.results import Result
     from engine.sandbox.contract import Runtime
     from engine.snapshots.store import SnapshotStore
-    from engine.tree import Tree
 
 Log = Callable[[Stream, bytes], None]
 """Takes what a step writes."""
@@ -38,14 +36,3 @@ class StepContext:
     """Entitlements that hold for this vertex."""
     log_path: Path | None = None
     """Where the full log is kept."""
-
-
-def tree_of(result: Result, snapshots: SnapshotStore) -> Tree:
-    """Read access to a result that is on this machine (a snapshot must have been ensured)."""
-    from engine.results import Snapshot
-
-    if isinstance(result, Snapshot):
-        return snapshots.tree(result)
-    from engine.sources.local import open_tree
-
-    return open_tree(result)
