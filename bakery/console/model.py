@@ -1,0 +1,277 @@
+"""The state of a build as its events tell it: what every view shows, without knowing how it will look.
+
+A vertex may start and complete several times (a look-up, then the run), and vertices of one progress group are one
+step to a reader; so a step's time is the union of its members' intervals, kept as a running sum.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from engine.digests import Digest
+from engine.events import Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
+
+TAIL_LINES = 10  # what BuildKit shows of a failed step
+LONGEST_LINE = 64 * 1024  # a "line" longer than this is shown in pieces
+
+
+class State(Enum):
+    """How far a step is."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    CACHED = "cached"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line that a step wrote, without its end; `offset` in seconds since the step began."""
+
+    offset: float
+    text: bytes
+
+
+@dataclass(slots=True)
+class Clock:
+    """The union of overlapping intervals, told in order of time."""
+
+    open: int = 0
+    began: float = 0.0
+    """When the current interval began, or the last one if none is open."""
+    ended: float = 0.0
+    spent: float = 0.0
+
+    def start(self, time: float) -> None:
+        """An interval begins; what lies before the end of an earlier one was counted there."""
+        if not self.open:
+            self.began = max(time, self.ended)
+        self.open += 1
+
+    def stop(self, time: float) -> None:
+        """An interval ends."""
+        self.open -= 1
+        if not self.open:
+            self.ended = max(time, self.began)
+            self.spent += self.ended - self.began
+
+    def seconds(self, now: float) -> float:
+        """Time spent until now."""
+        return self.spent + (max(0.0, now - self.began) if self.open else 0.0)
+
+
+@dataclass(slots=True)
+class Member:
+    """One vertex of a step."""
+
+    weak: bool = False
+    started: bool = False
+    running: bool = False
+    cached: bool = False
+    cancelled: bool = False
+    error: str = ""
+
+
+@dataclass(slots=True)
+class Step:
+    """What a reader knows as one step: a vertex, or a group of them."""
+
+    key: str
+    title: str
+    members: dict[Digest, Member] = field(default_factory=dict)
+    targets: dict[str, None] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
+    transfers: dict[str, Status] = field(default_factory=dict)
+    warnings: list[Warned] = field(default_factory=list)
+    tail: deque[LogLine] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    partial: bytes = b""
+    partial_offset: float = 0.0
+    state: State = State.WAITING
+
+    @property
+    def error(self) -> str:
+        """The first error of its members."""
+        return next((m.error for m in self.members.values() if m.error), "")
+
+    @property
+    def finished(self) -> bool:
+        """Whether it has ended, as far as is known now."""
+        return self.state not in (State.WAITING, State.RUNNING)
+
+    @property
+    def hidden(self) -> bool:
+        """A group whose only members so far are weak, and well, is not worth a line."""
+        return all(m.weak and not m.error for m in self.members.values())
+
+    def judge(self) -> State:
+        """Its state, from what its members say."""
+        started = [m for m in self.members.values() if m.started]
+        if not started:
+            return State.WAITING
+        if self.clock.open:
+            return State.RUNNING
+        if any(m.error and not m.cancelled for m in started):
+            return State.FAILED
+        if any(m.cancelled for m in started):
+            return State.CANCELLED
+        return State.CACHED if all(m.cached for m in started) else State.DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one event did: the step it belongs to, and the whole log lines it brought."""
+
+    step: Step
+    lines: tuple[LogLine, ...] = ()
+
+
+class Model:
+    """All steps of a build. `targets` are the names of what is built: with several, titles of steps carry them."""
+
+    def __init__(self, targets: Iterable[str] = ()) -> None:
+        self.targets = tuple(targets)
+        self.began: float | None = None
+        self.steps: dict[str, Step] = {}
+        self.shown: list[Step] = []
+        """Steps that have started, in the order of their first start."""
+        self.running: dict[str, Step] = {}
+        self.total = 0
+        self.finished = 0
+        self.cached = 0
+        self._by_digest: dict[Digest, Step] = {}
+        self._counted: dict[str, State] = {}
+        self._revealed: set[str] = set()
+
+    def apply(self, event: Event) -> Change:
+        """Take an event in. What belongs to no known vertex makes one, named by its digest."""
+        step = self._step(event)
+        lines: tuple[LogLine, ...] = ()
+        match event:
+            case VertexKnown():
+                self._know(step, event)
+            case VertexStarted():
+                self._start(step, event)
+            case VertexCompleted():
+                lines = self._complete(step, event)
+            case LogChunk():
+                lines = _take_lines(step, event)
+            case Status():
+                step.transfers[event.id] = event
+            case Warned():
+                step.warnings.append(event)
+        self._account(step)
+        return Change(step, lines)
+
+    def title(self, step: Step) -> str:
+        """A step's name; where several targets are built, with the names of those that want it.
+
+        The form is that of buildx: `[app build 2/5] RUN …`; a step that many share names the first and counts the rest.
+        """
+        if len(self.targets) < 2 or not step.targets:
+            return step.title
+        first, *others = step.targets
+        prefix = first if not others else f"{first},{others[0]}" if len(others) == 1 else f"{first}+{len(others)}"
+        return f"[{prefix} {step.title[1:]}" if step.title.startswith("[") else f"{prefix} {step.title}"
+
+    def failures(self) -> list[Step]:
+        """Steps that failed, in the order they were started."""
+        return [step for step in self.shown if step.state is State.FAILED]
+
+    def warnings(self) -> list[Warned]:
+        """Every warning, in the order of the steps they belong to."""
+        return [warning for step in self.steps.values() for warning in step.warnings]
+
+    def _step(self, event: Event) -> Step:
+        step = self._by_digest.get(event.digest)
+        if step is not None:
+            return step
+        group = event.group if isinstance(event, VertexKnown) else None
+        name = event.name if isinstance(event, VertexKnown) else event.digest
+        key = group.id if group else event.digest
+        step = self.steps.setdefault(key, Step(key, group.name if group else name))
+        step.members[event.digest] = Member(weak=bool(group and group.weak))
+        self._by_digest[event.digest] = step
+        return step
+
+    def _know(self, step: Step, event: VertexKnown) -> None:
+        if not event.group and event.name:
+            step.title = event.name
+        step.targets.update(dict.fromkeys(event.targets))
+
+    def _start(self, step: Step, event: VertexStarted) -> None:
+        if self.began is None:
+            self.began = event.time
+        member = step.members[event.digest]
+        if member.running:
+            return
+        member.started = member.running = True
+        member.cached = member.cancelled = False
+        member.error = ""
+        step.clock.start(event.time)
+
+    def _complete(self, step: Step, event: VertexCompleted) -> tuple[LogLine, ...]:
+        member = step.members[event.digest]
+        if not member.running:  # a cached vertex needs no start of its own
+            self._start(step, VertexStarted(event.digest, event.time))
+        member.running = False
+        member.cached, member.cancelled, member.error = event.cached, event.cancelled, event.error
+        step.clock.stop(event.time)
+        return _end_line(step)
+
+    def _account(self, step: Step) -> None:
+        """Bring lists and counts up to date after a step has changed, without looking at the others."""
+        step.state = step.judge()
+        if step.state is State.RUNNING and not step.hidden:
+            self.running.setdefault(step.key, step)
+        else:
+            self.running.pop(step.key, None)
+        if step.hidden:
+            return
+        if step.state is not State.WAITING and step.key not in self._revealed:
+            self._revealed.add(step.key)
+            self.shown.append(step)
+        before = self._counted.get(step.key)
+        if before is step.state:
+            return
+        self._counted[step.key] = step.state
+        self.total += before is None
+        self.finished += _is_end(step.state) - _is_end(before)
+        self.cached += (step.state is State.CACHED) - (before is State.CACHED)
+
+
+def _is_end(state: State | None) -> bool:
+    return state not in (None, State.WAITING, State.RUNNING)
+
+
+def _take_lines(step: Step, chunk: LogChunk) -> tuple[LogLine, ...]:
+    offset = max(0.0, chunk.time - step.clock.began) if step.clock.began else 0.0
+    first, *rest = chunk.data.split(b"\n")
+    if not step.partial:
+        step.partial_offset = offset
+    step.partial += first
+    lines: list[LogLine] = []
+    for piece in rest:
+        lines.append(LogLine(step.partial_offset, step.partial))
+        step.partial, step.partial_offset = piece, offset
+    if len(step.partial) > LONGEST_LINE:
+        # What a carriage return will paint over need not be kept: a progress bar is one line for minutes.
+        step.partial = step.partial[step.partial.rfind(b"\r", 0, -1) + 1 :]
+    while len(step.partial) > LONGEST_LINE:
+        lines.append(LogLine(step.partial_offset, step.partial[:LONGEST_LINE]))
+        step.partial = step.partial[LONGEST_LINE:]
+    step.tail.extend(lines)
+    return tuple(lines)
+
+
+def _end_line(step: Step) -> tuple[LogLine, ...]:
+    if not step.partial:
+        return ()
+    line = LogLine(step.partial_offset, step.partial)
+    step.partial = b""
+    step.tail.append(line)
+    return (line,)

@@ -1,0 +1,80 @@
+"""The end of a build in a few lines: one for each target, then what was noticed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from bakery.console.text import plural, printable
+from engine.events import Warned
+from engine.request import BuildResult, Outcome, TargetResult
+
+TARGETS_SHOWN = 30
+WARNINGS_SHOWN = 20
+_WORDS = {
+    Outcome.SUCCEEDED: "built",
+    Outcome.CACHED: "cached",
+    Outcome.FAILED: "FAILED",
+    Outcome.CANCELLED: "canceled",
+    Outcome.NOT_STARTED: "not started",
+}
+_WELL = (Outcome.SUCCEEDED, Outcome.CACHED)
+
+
+def targets(result: BuildResult) -> str:
+    """A line for each target: how it ended, in what time, how many steps were known, its digest and names.
+
+    Of very many targets those that did not end well are shown first, then the slowest; the last line counts the rest.
+    """
+    all_ = list(result.targets.values())
+    shown = all_
+    if len(all_) > TARGETS_SHOWN:
+        shown = sorted(all_, key=lambda t: (t.outcome in _WELL, -t.seconds))[:TARGETS_SHOWN]
+    width = max((len(target.name) for target in shown), default=0)
+    lines = [_line(target, width) for target in shown]
+    if len(shown) < len(all_):
+        counts = Counter(_WORDS[target.outcome] for target in all_)
+        lines.append(f" {len(all_):,} targets: " + ", ".join(f"{n:,} {word}" for word, n in counts.items()))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(target: TargetResult, width: int) -> str:
+    words = [f" {target.name:<{width}}  {_WORDS[target.outcome]:<8}"]
+    if target.outcome is not Outcome.NOT_STARTED:
+        words.append(f"{target.seconds:6.1f}s  {target.hits}/{plural(target.steps, 'step')} cached")
+    if digest := target.metadata.get("containerimage.digest"):
+        words.append(digest[:19])
+    if names := target.metadata.get("image.name"):
+        words.append(names.replace(",", " "))
+    return "  ".join(words).rstrip()
+
+
+def warnings(found: Sequence[Warned], debug: bool = False) -> str:
+    """What the frontends warned of, each once: a line, and with `debug` the explanation and its address."""
+    unique = list({(w.short, _place(w)): w for w in found}.values())
+    if not unique:
+        return ""
+    more = "" if debug else " (use --debug to expand)"
+    lines = ["", f" {plural(len(unique), 'warning')} found{more}:"]
+    shown = unique if debug else unique[:WARNINGS_SHOWN]
+    lines += [line for warning in shown for line in _warning(warning, debug)]
+    if len(shown) < len(unique):
+        lines.append(f" - and {len(unique) - len(shown):,} more")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _warning(warning: Warned, debug: bool) -> Iterable[str]:
+    place = _place(warning)
+    yield f" - {printable(warning.short.encode())}" + (f" ({place})" if place else "")
+    if debug:
+        yield from (f"   {printable(line.encode())}" for line in warning.detail)
+        if warning.url:
+            yield f"   {printable(warning.url.encode())}"
+
+
+def _place(warning: Warned) -> str:
+    for place in warning.places:
+        for range_ in place.ranges:
+            if range_.start:
+                return f"{place.source.filename}:{range_.start.line}"
+    return ""
