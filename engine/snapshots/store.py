@@ -1,0 +1,299 @@
+"""The snapshot store: layers on disk, made, mounted, read and compared.
+
+A layer is `layers/ID/fs`, in overlay form, complete and never changed. It is written in `work/`, renamed into place,
+and then recorded in the database.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from engine.errors import StateError
+from engine.results import LayerID, Snapshot
+from engine.snapshots.difference import write_difference
+from engine.snapshots.overlay_format import overlay_format
+from engine.snapshots.tree import LayeredTree
+from engine.snapshots.work import WorkFolder, discard
+from engine.tree import Tree
+
+if TYPE_CHECKING:
+    import trio
+
+    from engine.state import State
+
+Progress = Callable[[str, int, int, bool], None]
+"""Tells of a part: its id, bytes done, bytes in all (0 if unknown), whether it is complete."""
+
+
+class Fetcher(Protocol):
+    """Brings layers here that are recorded but not unpacked."""
+
+    async def fetch(self, layers: Sequence[LayerID], progress: Progress) -> None:
+        """Unpacks the layers, each through `NewLayer.commit(…, layer=ID)`. Raises SourceError, StateError."""
+        ...
+
+
+class NewLayer:
+    """A layer that is being written, over `base`. Gone when its `with` block ends without a commit."""
+
+    def __init__(self, store: SnapshotStore, base: Snapshot, folder: Path) -> None:
+        self.base = base
+        self.path = folder / "fs"
+        """What the layer changes, in overlay form."""
+        self.work = folder / "work"
+        """The overlay's own folder."""
+        self._store = store
+        self._folder = folder
+        self.committed: Snapshot | None = None
+
+    def commit(self, description: str, *, layer: LayerID | None = None) -> Snapshot:
+        """Makes it a layer: renamed into place, then recorded. Nothing may be mounted over it any more.
+
+        `layer` names one that is recorded already (it came with an image); else it gets a new name. If another process
+        has just made the same one, that one stays and this is dropped.
+
+        Returns:
+            `base` with the new layer on top.
+
+        Raises:
+            StateError: if the disk is full or cannot be written to.
+        """
+        discard(self.work)
+        name = layer or LayerID(secrets.token_hex(8))
+        self._store.record(name, self._folder, description)
+        self.committed = Snapshot((*self.base.layers, name))
+        return self.committed
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """Layers on their way."""
+
+    layers: frozenset[LayerID]
+    done: trio.Event
+
+
+class SnapshotStore:
+    """All layers of a state folder. What is not `async` may be used from any thread."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._form = overlay_format()
+        self._work = WorkFolder(state.work)
+        self._fetcher: Fetcher | None = None
+        self._fetches: list[_Fetch] = []
+
+    @property
+    def work(self) -> WorkFolder:
+        """For unfinished files of this process that belong on the file system of the layers."""
+        return self._work
+
+    def layer_path(self, layer: LayerID) -> Path:
+        """The folder of a layer's content; whether it is there is another question."""
+        return self._state.layers / layer / "fs"
+
+    @contextmanager
+    def new_layer(self, base: Snapshot) -> Iterator[NewLayer]:
+        """A new layer over `base`, for writing. Its top folder looks like that of `base`, which must be here.
+
+        Raises:
+            StateError: if the disk is full or cannot be written to.
+        """
+        folder = self._work.make("layer")
+        layer = NewLayer(self, base, folder)
+        try:
+            layer.path.mkdir()
+            layer.path.chmod(0o755)
+            layer.work.mkdir(mode=0o700)
+            self._copy_top(base, layer.path)
+            yield layer
+        finally:
+            if layer.committed is None:
+                discard(folder)
+
+    @contextmanager
+    def mounted(self, snapshot: Snapshot, writable: NewLayer | None = None) -> Iterator[Path]:
+        """A folder that shows a snapshot: read-only, or with all changes going into a new layer.
+
+        The folder is seen in this process's private mount namespace only (see `engine.snapshots.namespace`). The
+        snapshot must have been ensured.
+
+        Raises:
+            UnsupportedError: where this process may not mount, or for too many layers.
+            StateError: if the disk is full or cannot be written to.
+        """
+        folder = self._work.make("mount")
+        target = folder / "root"
+        target.mkdir()
+        try:
+            if self.overlay:
+                with self._overlay(snapshot, target, folder, writable):
+                    yield target
+            else:
+                with self._copied(snapshot, target, writable):
+                    yield target
+        finally:
+            discard(folder)
+
+    def tree(self, snapshot: Snapshot) -> Tree:
+        """Read access to a snapshot without mounting it. It must have been ensured."""
+        return LayeredTree([self.layer_path(layer) for layer in snapshot.layers], self._form)
+
+    def register_fetcher(self, fetcher: Fetcher) -> None:
+        """Who brings layers that are recorded but not here."""
+        self._fetcher = fetcher
+
+    async def ensure(self, snapshot: Snapshot, progress: Progress) -> None:
+        """Sees to it that all layers of a snapshot are on this disk. Layers that are on their way are waited for.
+
+        Raises:
+            SourceError: if one cannot be had.
+            StateError: if one is not known at all.
+        """
+        import trio
+
+        while missing := self.missing(snapshot):
+            under_way = [fetch for fetch in self._fetches if fetch.layers.intersection(missing)]
+            if under_way:
+                await under_way[0].done.wait()
+                continue
+            if self._fetcher is None:
+                raise StateError(f"layer {missing[0]} is not here", hint="run `bakery doctor`")
+            fetch = _Fetch(frozenset(missing), trio.Event())
+            self._fetches.append(fetch)
+            try:
+                await self._fetcher.fetch(missing, progress)
+            finally:
+                self._fetches.remove(fetch)
+                fetch.done.set()
+            if still := [layer for layer in missing if not self.layer_path(layer).exists()]:
+                raise StateError(f"layer {still[0]} was fetched but is not here", hint="run `bakery doctor`")
+
+    def missing(self, snapshot: Snapshot) -> list[LayerID]:
+        """The layers that are not on this disk, the lowest first."""
+        return [layer for layer in snapshot.layers if not self.layer_path(layer).exists()]
+
+    def diff(self, lower: Snapshot, upper: Snapshot) -> Snapshot:
+        """What has to be laid over `lower` to get `upper`. Where `upper` continues `lower`, the layers that it adds.
+
+        Both must have been ensured unless that is so.
+        """
+        if upper.layers[: len(lower.layers)] == lower.layers:
+            return Snapshot(upper.layers[len(lower.layers) :])
+        with self.new_layer(Snapshot()) as layer:
+            try:
+                write_difference(self.tree(lower), self.tree(upper), layer.path, self._form)
+            except OSError as error:
+                raise StateError(f"cannot write a difference: {error.strerror}", hint="free some space") from error
+            return layer.commit("difference")
+
+    async def size(self, snapshot: Snapshot) -> int:
+        """Bytes on disk of the layers that are here."""
+        marks = ",".join("?" * len(snapshot.layers))
+        rows = self._state.query(f"SELECT SUM(size) FROM layers WHERE id IN ({marks})", *snapshot.layers)
+        return rows[0][0] or 0
+
+    def remove(self, layer: LayerID) -> None:
+        """Forgets a layer, then deletes it. The caller knows that nothing needs it any more."""
+        with self._state.transaction():
+            self._state.write("DELETE FROM layers WHERE id = ?", layer)
+            self._state.write("DELETE FROM layer_blobs WHERE layer = ?", layer)
+        rubbish = self._work.make("removed")
+        with suppress(FileNotFoundError):  # never unpacked
+            (self._state.layers / layer).rename(rubbish / "layer")
+        discard(rubbish)
+
+    def record(self, layer: LayerID, folder: Path, description: str) -> None:
+        """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
+        size = _disk_usage(folder)
+        try:
+            folder.rename(self._state.layers / layer)
+        except OSError as error:
+            if not self.layer_path(layer).exists():
+                raise StateError(f"cannot keep a layer: {error.strerror}", hint="free some space") from error
+            discard(folder)
+        now = time.time()
+        self._state.write(
+            "INSERT INTO layers (id, unpacked, size, created, used, description) VALUES (?, 1, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET unpacked = 1, size = excluded.size, used = excluded.used",
+            layer,
+            size,
+            now,
+            now,
+            description,
+        )
+
+    def close(self) -> None:
+        """Removes this process's unfinished work."""
+        self._work.close()
+
+    @cached_property
+    def overlay(self) -> bool:
+        """Whether overlay mounts work here; otherwise snapshots are copied."""
+        from engine.snapshots.overlay import overlay_works
+
+        return overlay_works(self._work.make("probe"), self._form)
+
+    @contextmanager
+    def _overlay(self, snapshot: Snapshot, target: Path, scratch: Path, writable: NewLayer | None) -> Iterator[None]:
+        from engine.snapshots.kernel import unmount
+        from engine.snapshots.overlay import mount_overlay
+
+        layers = [self.layer_path(layer) for layer in snapshot.layers]
+        try:
+            mount_overlay(target, layers, self._form, scratch, (writable.path, writable.work) if writable else None)
+        except OSError as error:
+            raise StateError(f"cannot mount a snapshot: {error.strerror}", hint="run `bakery doctor`") from error
+        try:
+            yield
+        finally:
+            unmount(target)
+
+    @contextmanager
+    def _copied(self, snapshot: Snapshot, target: Path, writable: NewLayer | None) -> Iterator[None]:
+        from engine.snapshots.copying import materialise, take_changes
+
+        layers = [self.layer_path(layer) for layer in snapshot.layers]
+        shown = LayeredTree([*layers, writable.path] if writable else layers, self._form)
+        materialise(shown, target)
+        yield
+        if writable:
+            take_changes(self.tree(snapshot), target, writable.path, self._form)
+
+    def _copy_top(self, base: Snapshot, folder: Path) -> None:
+        """The top of a mount is the upper folder itself, so it must look like what lies below."""
+        if not base.layers:
+            return
+        below = self.layer_path(base.layers[-1])
+        info = os.lstat(below)
+        os.chown(folder, info.st_uid, info.st_gid)
+        os.chmod(folder, info.st_mode & 0o7777)
+        for name in os.listxattr(below):
+            if not self._form.is_mark(name):
+                os.setxattr(folder, name, os.getxattr(below, name))
+        os.utime(folder, ns=(info.st_mtime_ns, info.st_mtime_ns))
+
+
+def _disk_usage(folder: Path) -> int:
+    """Bytes that a folder takes on the disk; a file with several names counts once."""
+    total, seen, rest = 0, set[int](), [str(folder)]
+    while rest:
+        with os.scandir(rest.pop()) as entries:
+            for entry in entries:
+                info = entry.stat(follow_symlinks=False)
+                if info.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+                    if info.st_ino in seen:
+                        continue
+                    seen.add(info.st_ino)
+                total += info.st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    rest.append(entry.path)
+    return total
