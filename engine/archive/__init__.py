@@ -1,0 +1,1 @@
+"""Archives: layer ↔ tar, compressions, and unpacking what nobody should trust."""
