@@ -11,8 +11,9 @@ from bakery.config.attributes import RESOURCE_NUMBERS, RESOURCE_TEXTS, Attribute
 from bakery.config.conversion import ConversionError, convert
 from bakery.config.draft import distinct, keyed
 from bakery.config.entries import OBJECTS, PARSERS, entry_pairs
-from bakery.config.hcl.syntax import Expression, Tuple
+from bakery.config.hcl.syntax import Expression
 from bakery.config.number import to_text
+from bakery.config.start_span import start_span
 from bakery.config.target import SSHEntry
 from bakery.config.types import (
     BOOL,
@@ -27,7 +28,7 @@ from bakery.config.types import (
     friendly_name,
 )
 from bakery.config.values import Value, boolean, list_of, map_of, null, number, object_of, string, wholly_known
-from bakery.diagnostics import BakeryError, Span
+from bakery.diagnostics import BakeryError
 
 _STRINGS = ListType(STRING)
 _MAP = MapType(STRING)
@@ -39,22 +40,22 @@ _WANTED: dict[Kind, Type] = {
 }
 
 
-def unsuitable(reason: str, span: Span) -> BakeryError:
-    """A value of the wrong type at a place, in the peer's words."""
-    return BakeryError.of("Unsuitable value type", f"Unsuitable value: {reason}", span)
+def unsuitable(reason: str, expr: Expression) -> BakeryError:
+    """A value that does not suit its attribute, in the peer's words and at its place."""
+    return BakeryError.of("Unsuitable value type", f"Unsuitable value: {reason}", start_span(expr))
 
 
 def fit(attribute: Attribute, value: Value, expr: Expression) -> Value:
     """The value converted to the attribute's type. What has entries is checked by `plain`, which knows their forms."""
     wanted = _WANTED.get(attribute.kind)
     if value.is_null and not attribute.nullable:
-        raise unsuitable(f"{attribute.kind.value} required, but have null", expr.span)
+        raise unsuitable(f"{attribute.kind.value} required, but have null", expr)
     if wanted is None or value.type is wanted:
         return value
     try:
         return convert(value, wanted)
     except ConversionError as error:
-        raise unsuitable(str(error), expr.span) from None
+        raise unsuitable(str(error), expr) from None
 
 
 def plain(attribute: Attribute, value: Value, expr: Expression) -> Any:
@@ -81,54 +82,47 @@ def strings(attribute: Attribute, texts: list[str]) -> list[str]:
 
 def _text(member: Value, index: int, expr: Expression) -> str:
     if member.is_null:
-        raise unsuitable("list of string required, but have a null element", element_span(expr, index))
+        raise unsuitable(f"element {index}: string required, but have null", expr)
     text: str = member.raw
     return text
-
-
-def element_span(expr: Expression, index: int) -> Span:
-    """Where an element of a list stands: in the list if it is written out there, else the whole expression."""
-    if isinstance(expr, Tuple) and index < len(expr.elements):
-        return expr.elements[index].span
-    return expr.span
 
 
 def _map(attribute: Attribute, value: Value, expr: Expression) -> dict[str, str]:
     if attribute.name == "contexts":
         absent = [key for key, member in value.raw.items() if member.is_null]
         if absent:
-            raise unsuitable(f'string required for "{absent[0]}", but have null', expr.span)
+            raise unsuitable(f'string required for "{absent[0]}", but have null', expr)
     return {key: member.raw for key, member in value.raw.items() if member.raw is not None}
 
 
 def _resources(value: Value, expr: Expression) -> dict[str, str | int]:
     if not isinstance(value.type, ObjectType | MapType):
-        raise unsuitable(f"object required, but have {friendly_name(value.type)}", expr.span)
+        raise unsuitable(f"object required, but have {friendly_name(value.type)}", expr)
     found: dict[str, str | int] = {}
     for key, member in value.raw.items():
         if key not in RESOURCE_TEXTS and key not in RESOURCE_NUMBERS:
-            raise unsuitable(f'unsupported attribute "{key}"', expr.span)
+            raise unsuitable(f'unsupported attribute "{key}"', expr)
         if member.is_null:
             continue
         try:
             raw = convert(member, STRING if key in RESOURCE_TEXTS else NUMBER).raw
         except ConversionError as error:
-            raise unsuitable(f"{key}: {error}", expr.span) from None
+            raise unsuitable(f"{key}: {error}", expr) from None
         if not isinstance(raw, str | int):
-            raise unsuitable(f"{key}: a whole number is required", expr.span)
+            raise unsuitable(f"{key}: a whole number is required", expr)
         found[key] = raw
     return found
 
 
 def _entries(attribute: Attribute, value: Value, expr: Expression) -> list[Any]:
     if not isinstance(value.type, ListType | SetType | TupleType):
-        raise unsuitable(f"list of entries required, but have {friendly_name(value.type)}", expr.span)
+        raise unsuitable(f"list of entries required, but have {friendly_name(value.type)}", expr)
     entries: list[Any] = []
     for index, member in enumerate(value.raw):
         try:
             entries.extend(_entry(attribute.name, member))
         except ValueError as error:
-            raise BakeryError.of("Unsuitable value type", str(error), element_span(expr, index)) from None
+            raise unsuitable(f"element {index}: {error}", expr) from None
     return tidy_entries(attribute, entries)
 
 
@@ -259,8 +253,7 @@ def text_of(value: Value) -> str:
         case t if t == NUMBER:
             return to_text(value.raw)
         case _:
-            from bakery.config.functions import builtin
+            from bakery.config.functions import BUILTINS
 
-            encode = builtin("jsonencode")
-            assert encode is not None
+            encode = BUILTINS["jsonencode"]
             return str(encode.call([value]).raw)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bakery.config.attributes import ATTRIBUTES, Kind
-from bakery.config.decode import absent_value, element_span, fit, plain, reference_value, unsuitable
+from bakery.config.decode import absent_value, fit, plain, reference_value, unsuitable
 from bakery.config.definition import Definition, Problems, missing
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import ChildScope, Scope
@@ -179,11 +179,13 @@ class Blocks:
 
     def target_reference(self, reference: ScopeTraversal) -> Value:
         """`target.NAME.ATTR`: what the last block of that name sets itself."""
-        name, step = self._named(reference, self.expanded)
+        name = self._named(reference, self.expanded)
         target = self.expanded[name][-1]
         wanted = _second_step(reference)
         names = [wanted] if wanted is not None else ["name", "inherits", *ATTRIBUTES]
-        members = {attr: self._raw(target, attr) for attr in names if attr in ATTRIBUTES or attr in ("name", "inherits")}
+        members = {
+            attr: self._raw(target, attr) for attr in names if attr in ATTRIBUTES or attr in ("name", "inherits")
+        }
         return object_of({name: object_of(members)})
 
     def _raw(self, target: Expanded, name: str) -> Value:
@@ -200,7 +202,7 @@ class Blocks:
     def group_reference(self, reference: ScopeTraversal) -> Value:
         """`group.NAME.targets`: what the group lists itself."""
         known = {**dict.fromkeys(self._made_groups), **dict.fromkeys(self.definition.groups)}
-        name, _ = self._named(reference, known)
+        name = self._named(reference, known)
         block = self.definition.groups.get(name)
         if block is None:
             targets = list_of(STRING, map(string, self._made_groups[name]))
@@ -210,7 +212,7 @@ class Blocks:
             targets = list_of(STRING, ())
         return object_of({name: object_of({"name": string(name), "targets": targets})})
 
-    def _named(self, reference: ScopeTraversal, known: Iterable[str]) -> tuple[str, AttributeStep]:
+    def _named(self, reference: ScopeTraversal, known: Iterable[str]) -> str:
         kind = reference.name
         first = reference.steps[0] if reference.steps else None
         if not isinstance(first, AttributeStep):
@@ -226,7 +228,7 @@ class Blocks:
                 + (f' Did you mean "{near}"?' if near else ""),
                 first.span,
             )
-        return first.name, first
+        return first.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +269,8 @@ def _names(value: Value, attribute: Attribute) -> Value:
         return UNKNOWN_VALUE
     listed = fit(ATTRIBUTES["tags"], value, attribute.expr)
     if listed.is_null:
-        raise unsuitable("list of string required, but have null", attribute.expr.span)
+        raise unsuitable("list of string required, but have null", attribute.expr)
     for index, member in enumerate(listed.raw):
         if member.is_null:
-            raise unsuitable("string required, but have null", element_span(attribute.expr, index))
+            raise unsuitable(f"element {index}: string required, but have null", attribute.expr)
     return listed

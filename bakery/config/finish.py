@@ -22,8 +22,8 @@ _ANNOTATION = re.compile(r"(?P<levels>[a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]
 _ABBREVIATIONS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
-def finished(draft: TargetDraft, requested: bool) -> Target:
-    """The target that a draft has become."""
+def finished(draft: TargetDraft, requested: bool, remote: bool = False) -> Target:
+    """The target that a draft has become. In a remote definition `cwd://` still says that a path is local."""
     fields: dict[str, Any] = {}
     for name, value in draft.values.items():
         attribute = ATTRIBUTES[name]
@@ -32,7 +32,9 @@ def finished(draft: TargetDraft, requested: bool) -> Target:
         elif attribute.kind in (Kind.MAP, Kind.RESOURCES):
             value = dict(sorted(value.items()))
         fields[attribute.field] = value
-    fields["context"] = _context(draft)
+    fields["context"] = _context(draft, remote)
+    if not remote and "contexts" in fields:
+        fields["contexts"] = {name: _without_prefix(where) for name, where in fields["contexts"].items()}
     fields["dockerfile"] = fields.get("dockerfile") or "Dockerfile"
     return Target(
         name=draft.name,
@@ -44,10 +46,16 @@ def finished(draft: TargetDraft, requested: bool) -> Target:
     )
 
 
-def _context(draft: TargetDraft) -> str:
+def _without_prefix(where: str) -> str:
+    return clean_path(where.removeprefix(CWD)) if where.startswith(CWD) else where
+
+
+def _context(draft: TargetDraft, remote: bool) -> str:
     where: str | None = draft.values.get("context")
     if where is None:
         return draft.folder or "."
+    if not remote:
+        where = _without_prefix(where)
     return clean_path(where) if is_local(where) else where
 
 

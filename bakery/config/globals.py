@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bakery.config.conversion import ConversionError, convert
 from bakery.config.definition import Definition, Problems
-from bakery.config.functions import builtin, builtin_names
+from bakery.config.functions import BUILTINS
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import unknown_variable
 from bakery.config.override_value import parse_json, parse_typed, parse_untyped
@@ -66,7 +66,7 @@ class Globals:
         """A built-in function, else one that a file defines: a built-in cannot be replaced."""
         if name in self._functions:
             return self._functions[name]
-        found = builtin(name)
+        found = BUILTINS.get(name)
         block = self._definition.functions.get(name)
         if found is None and block is not None and not self._without_user_functions:
             found = user_function(block, self, evaluate)
@@ -75,7 +75,7 @@ class Globals:
 
     def function_names(self) -> Iterable[str]:
         """All names of functions."""
-        return [*builtin_names(), *self._definition.functions]
+        return [*BUILTINS, *self._definition.functions]
 
     def names(self) -> list[str]:
         """All names of variables and top-level attributes."""

@@ -1,6 +1,7 @@
 """Targets with what they inherit: parents first, left to right, then the target, then its overrides.
 
-There is no linearisation, as in the peer: with `inherits = ["x", "y"]` all that y has, inherited or not, is laid over x.
+There is no linearisation, as in the peer: with `inherits = ["x", "y"]` all that y has, inherited or not, is laid
+over x.
 """
 
 from __future__ import annotations

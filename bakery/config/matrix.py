@@ -12,8 +12,8 @@ from bakery.config.definition import NAME, TargetBlock, invalid_name
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import ChildScope, Scope
 from bakery.config.hcl.syntax import Expression, Object
-from bakery.config.types import STRING, friendly_name, is_iterable
-from bakery.config.values import Value, members_of
+from bakery.config.types import STRING, friendly_name
+from bakery.config.values import Value, is_iterable, members_of
 from bakery.diagnostics import BakeryError
 
 MAX_COMBINATIONS = 20_000

@@ -115,7 +115,7 @@ def _repoint_secret(draft: TargetDraft, name: str, text: str) -> None:
 
 
 def set_push(draft: TargetDraft, push: bool) -> None:
-    """`push=true` pushes image outputs, and makes one where nothing but `docker` is; `push=false` takes pushing away."""
+    """`push=true` pushes image outputs, and makes one where nothing but `docker` is; `push=false` takes it away."""
     outputs: list[OutputEntry] = draft.values.get("output", [])
     if not push:
         kept = [entry for entry in outputs if entry.type != "registry"]

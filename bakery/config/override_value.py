@@ -40,11 +40,10 @@ def parse_typed(name: str, text: str, wanted: Type) -> Value:
 
 def parse_json(name: str, text: str, wanted: Type) -> Value:
     """An override given as JSON in `NAME_JSON`. The wildcard type takes whatever the JSON says."""
-    from bakery.config.functions import builtin
+    from bakery.config.functions import BUILTINS
     from bakery.config.functions.function import FunctionError
 
-    decode = builtin("jsondecode")
-    assert decode is not None
+    decode = BUILTINS["jsondecode"]
     try:
         return convert(decode.call([string(text)]), wanted)
     except (ConversionError, FunctionError, numbers.NumberError) as error:

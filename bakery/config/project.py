@@ -190,7 +190,7 @@ def _selected(declared: Declared, request: LoadRequest) -> Project:
     raise_all([problem for draft in drafts.values() for problem in check(draft, request.cwd, request.env)])
     warnings = [*declared.warnings, *unset_secret_warnings(drafts.values(), request.env)]
     return Project(
-        targets={name: finished(draft, name in requested) for name, draft in drafts.items()},
+        targets={name: finished(draft, name in requested, bool(request.remote)) for name, draft in drafts.items()},
         groups=printed_groups(names, found),
         warnings=tuple(warnings),
         files=tuple(declared.files),

@@ -98,7 +98,7 @@ def _documents(events: Any, source: Source) -> Iterator[YamlNode]:
             anchors = {}
             continue
         if isinstance(event, yaml.AliasEvent):
-            node = anchors.get(event.anchor)
+            node = anchors.get(event.anchor or "")
             if node is None:
                 raise _error("Invalid YAML", f'unknown anchor "{event.anchor}"', source, event)
         elif isinstance(event, yaml.ScalarEvent):
@@ -109,13 +109,13 @@ def _documents(events: Any, source: Source) -> Iterator[YamlNode]:
             if len(open_nodes) >= MAX_DEPTH:
                 raise _error("YAML is too deep", f"more than {MAX_DEPTH} levels", source, event)
             kind: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-            node = YamlNode(source, event.start_mark.index, event.end_mark.index, kind, tag=event.tag or "")
+            node = YamlNode(source, *_range(event), kind, tag=event.tag or "")
             # An anchor is known only when its node is complete: a node cannot contain itself.
             open_nodes.append(_Open(node, event.anchor))
             continue
         elif isinstance(event, yaml.CollectionEndEvent):
             closed = open_nodes.pop()
-            node = closed.finish(event.end_mark.index)
+            node = closed.finish(_range(event)[1])
             if closed.anchor:
                 anchors[closed.anchor] = node
         else:
@@ -183,7 +183,7 @@ def _scalar(event: Any, source: Source) -> YamlNode:
         value: Any = text
     else:
         value = _plain(text)
-    return YamlNode(source, event.start_mark.index, event.end_mark.index, value, text, tag)
+    return YamlNode(source, *_range(event), value, text, tag)
 
 
 def _plain(text: str) -> Any:
@@ -203,8 +203,12 @@ def _plain(text: str) -> Any:
     return text
 
 
+def _range(event: Any) -> tuple[int, int]:
+    return event.start_mark.index, event.end_mark.index
+
+
 def _error(summary: str, detail: str, source: Source, event: Any) -> BakeryError:
-    return BakeryError.of(summary, detail, source.span(event.start_mark.index, event.end_mark.index))
+    return BakeryError.of(summary, detail, source.span(*_range(event)))
 
 
 def plain_text(node: YamlNode) -> str | None:

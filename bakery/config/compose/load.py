@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bakery.config.compose.dotenv import parse_dotenv
-from bakery.config.compose.merge import Services, interpolated, long_form, merged
-from bakery.config.compose.services import Project, service_draft, target_name
+from bakery.config.compose.merge import OpenFile, Services, interpolated, long_form, merged
+from bakery.config.compose.services import Project, service_draft
 from bakery.config.draft import TargetDraft
 from bakery.config.target import Group
 from bakery.config.yaml_nodes import YamlNode, plain_text, read_yaml
@@ -42,16 +42,17 @@ def compose_targets(
     names = {"COMPOSE_PROJECT_NAME": "bake", **env}
     services: dict[str, YamlNode] = {}
     secrets: dict[str, YamlNode] = {}
-    for document in documents:
-        _add_document(document, names, services, secrets)
-    if not services and not secrets:
-        raise BakeryError.of("empty compose file", "neither services nor secrets are declared")
 
     def other_file(path: str, extends: YamlNode) -> list[YamlNode]:
         file = read(f"{folder}/{path}" if folder and not path.startswith("/") else path)
         if file is None:
             raise BakeryError.of(f"cannot read {path}", "no such file", extends.span)
         return [interpolated(document, names.get) for document in read_yaml(file)]
+
+    for document in documents:
+        _add_document(document, names, services, secrets, other_file)
+    if not services and not secrets:
+        raise BakeryError.of("empty compose file", "neither services nor secrets are declared")
 
     def env_file(node: YamlNode) -> Mapping[str, str]:
         path_node = node.value.get("path") if node.is_map else node
@@ -65,9 +66,8 @@ def compose_targets(
         return parse_dotenv(file, env)
 
     project = Project(secrets, names.get, env_file, result.warnings)
-    extended = Services(services, other_file)
     for name in sorted(services):
-        service = extended.extended(name)
+        service = services[name]
         if service.value.get("build") is None or service.value["build"].value is None:
             continue
         draft = service_draft(name, service, project)
@@ -79,28 +79,36 @@ def compose_targets(
 
 
 def _add_document(
-    document: YamlNode, env: Mapping[str, str], services: dict[str, YamlNode], secrets: dict[str, YamlNode]
+    document: YamlNode,
+    env: Mapping[str, str],
+    services: dict[str, YamlNode],
+    secrets: dict[str, YamlNode],
+    open_file: OpenFile,
 ) -> None:
     if document.value is None:
         return
     if not document.is_map:
         raise BakeryError.of("top-level object must be a mapping", "", document.span)
-    for key, collected in (("services", services), ("secrets", secrets)):
-        section = document.value.get(key)
-        if section is None or section.value is None:
-            continue
-        if not section.is_map:
-            raise BakeryError.of(f"{key} must be a mapping", "", section.span)
-        for name, node in section.value.items():
-            if node.value is None:
-                continue
-            node = interpolated(node, env.get, (key, name))
-            if key == "services":
-                node = long_form(node)
-            collected[name] = merged(collected[name], node) if name in collected else node
+    own = {name: long_form(node) for name, node in _section(document, "services", env).items()}
+    # A service extends what its own file says of another; only for want of that what earlier files say.
+    extending = Services({**services, **own}, open_file)
+    _merge_into(services, {name: extending.extended(name) for name in own})
+    _merge_into(secrets, _section(document, "secrets", env))
 
 
-def is_service_name(asked: str, drafts: Mapping[str, TargetDraft]) -> str | None:
-    """The target that a service name with dots means, if there is one."""
-    name = target_name(asked)
-    return name if name != asked and name in drafts else None
+def _section(document: YamlNode, key: str, env: Mapping[str, str]) -> dict[str, YamlNode]:
+    section = document.value.get(key)
+    if section is None or section.value is None:
+        return {}
+    if not section.is_map:
+        raise BakeryError.of(f"{key} must be a mapping", "", section.span)
+    return {
+        name: interpolated(node, env.get, (key, name))
+        for name, node in section.value.items()
+        if node.value is not None
+    }
+
+
+def _merge_into(collected: dict[str, YamlNode], added: Mapping[str, YamlNode]) -> None:
+    for name, node in added.items():
+        collected[name] = merged(collected[name], node) if name in collected else node
