@@ -1,0 +1,3 @@
+module example.test/ingest
+
+go 1.19
