@@ -11,7 +11,8 @@ from bakery.cli.build_options import build_options, list_request, load_request
 
 @click.command("build")
 @build_options
-def build(**options: Any) -> None:
+@click.pass_obj
+def build(debug_all: bool, /, debug: bool, **options: Any) -> int:
     """Build the targets of a bake file."""
     listing = list_request(options)
     request = load_request(options)
@@ -24,10 +25,12 @@ def build(**options: Any) -> None:
         report_warnings(declared.warnings)
         show = getattr(printing, f"{listing.what}_{'json' if listing.json else 'table'}")
         click.echo(show(declared), nl=False)
-        return
+        return 0
     project = config.load(request)
     report_warnings(project.warnings)
     if options["print_only"]:
         click.echo(printing.print_json(project), nl=False)
-        return
-    raise click.ClickException("building is not wired in yet; --print shows what would be built")
+        return 0
+    from bakery.cli.run import run
+
+    return run(project, request, options, debug or debug_all)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -49,11 +49,20 @@ _RESULT = (
     click.option("metadata_file", "--metadata-file", metavar="FILE", help="Write the results' digests to a file."),
 )
 
-_RUN = (
+_KEYS = (
     click.option("no_cache", "--no-cache", metavar="BOOL", is_flag=False, flag_value="true", help="Use no cache."),
     click.option("pull", "--pull", metavar="BOOL", is_flag=False, flag_value="true", help="Ask for newer images."),
     click.option("allow", "--allow", multiple=True, metavar="GRANT", help="Grant network.host, ssh, fs.read=PATH, …"),
     click.option("policy", "--policy", multiple=True, metavar="VALUE", help="Policy: disabled, strict=…, log-level=…"),
+)
+
+_ENGINE = (
+    click.option("root", "--root", metavar="DIR", envvar="BAKERY_ROOT", help="The state folder."),
+    click.option("runtime", "--runtime", metavar="NAME", default="", help="What runs steps: bwrap, crun or runc."),
+)
+
+_RUN = (
+    click.option("jobs", "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Steps that may run at once."),
     click.option(
         "progress",
         "--progress",
@@ -69,8 +78,28 @@ _RUN = (
 
 def build_options(command: F) -> F:
     """Decorate a command with every option that says what to build and how, and the names of targets."""
-    command = click.argument("names", nargs=-1, metavar="[URL [CONTEXT_URL]] [TARGET]...")(command)
-    for option in reversed((*_DEFINITION, *_SHOW, *_RESULT, *_RUN)):
+    return _decorate(_targets(command), (*_DEFINITION, *_SHOW, *_RESULT, *_KEYS, *_ENGINE, *_RUN))
+
+
+def lower_options(command: F) -> F:
+    """Decorate a command that lowers targets without building them."""
+    return _decorate(_targets(command), (*_DEFINITION, *_KEYS, *_ENGINE))
+
+
+def definition_options(command: F) -> F:
+    """Decorate a command that only reads what the bake files declare."""
+    return _decorate(command, _DEFINITION)
+
+
+def _targets(command: F) -> F:
+    from bakery.cli.completion import complete_target
+
+    metavar = "[URL [CONTEXT_URL]] [TARGET]..."
+    return click.argument("names", nargs=-1, metavar=metavar, shell_complete=complete_target)(command)
+
+
+def _decorate(command: F, options: Iterable[Callable[[F], F]]) -> F:
+    for option in reversed(list(options)):
         command = option(command)
     return command
 
@@ -84,10 +113,13 @@ class ListRequest:
 
 
 def load_request(options: dict[str, Any]) -> LoadRequest:
-    """The request to the bake files that parsed options make. Raises BadParameter."""
+    """The request to the bake files that parsed options make; those a command does not have are not set.
+
+    Raises BadParameter.
+    """
     from bakery.config.paths import is_remote_url
 
-    names = list(options["names"])
+    names = list(options.get("names", ()))
     remote: list[str] = []
     while names and len(remote) < 2 and is_remote_url(names[0]):
         remote.append(names.pop(0))
@@ -96,15 +128,15 @@ def load_request(options: dict[str, Any]) -> LoadRequest:
         targets=tuple(names),
         overrides=options["overrides"],
         variables=options["variables"],
-        no_cache=_bool("--no-cache", options["no_cache"]),
-        pull=_bool("--pull", options["pull"]),
-        push=options["push"],
-        load=options["load"],
-        sbom=options["sbom"],
-        provenance=options["provenance"],
-        policy=options["policy"],
+        no_cache=_bool("--no-cache", options.get("no_cache")),
+        pull=_bool("--pull", options.get("pull")),
+        push=options.get("push", False),
+        load=options.get("load", False),
+        sbom=options.get("sbom", ""),
+        provenance=options.get("provenance", ""),
+        policy=options.get("policy", ()),
         call=_call(options),
-        allow=options["allow"],
+        allow=options.get("allow", ()),
         env_files=options["env_files"],
         env=os.environ,
         cwd=Path.cwd(),
@@ -136,7 +168,7 @@ def list_request(options: dict[str, Any]) -> ListRequest | None:
 
 
 def _call(options: dict[str, Any]) -> str:
-    text = "check" if options["check"] else options["call"]
+    text = "check" if options.get("check") else options.get("call", "")
     method = text.split(",", 1)[0].removeprefix("method=")
     if method and method not in (*CALLS, "lint") and not method.startswith(("subrequests.", "frontend.")):
         raise click.BadParameter(f"{method}: expected one of {', '.join(CALLS)}", param_hint="--call")

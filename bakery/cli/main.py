@@ -1,43 +1,33 @@
-"""The `bakery` command. Each verb is a module of this folder, imported when it is called."""
+"""The `bakery` command: arguments in, exit code out. 0: done; 1: failed; 2: wrong usage; 130: interrupted."""
 
 from __future__ import annotations
 
-import importlib
+import os
+import signal
 import sys
+from types import FrameType
 
-import click
-
-from bakery.diagnostics import BakeryError
-
-VERBS = {
-    "build": "bakery.cli.build",
-}
-"""Verb to the module that has the command of that name."""
-
-
-class LazyGroup(click.Group):
-    """A group that knows its commands by name and imports one when it is wanted."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        """All verbs."""
-        return sorted(VERBS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        """The command of a verb."""
-        if name not in VERBS:
-            return None
-        command = getattr(importlib.import_module(VERBS[name]), name.replace("-", "_"))
-        assert isinstance(command, click.Command)
-        return command
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-def cli() -> None:
-    """Declarative builds: one bake file, one merged graph, one built-in engine."""
+_INTERRUPTED, _TERMINATED = 130, 143
 
 
 def main() -> int:
-    """Run the command of this process's arguments and return its exit code."""
+    """Run the command of this process's arguments and return its exit code. Nothing it raises reaches the caller."""
+    if sys.argv[1:] in (["--version"], ["-V"]):  # without click, which is most of the time it would take
+        from bakery.version import VERSION
+
+        sys.stdout.write(f"bakery {VERSION}\n")
+        return 0
+    terminated = _interrupt_on_terminate()
+    code = _flushed(_run())
+    return _TERMINATED if terminated and code == _INTERRUPTED else code
+
+
+def _run() -> int:
+    import click
+
+    from bakery.cli.app import cli
+    from bakery.diagnostics import BakeryError
+
     try:
         result = cli.main(prog_name="bakery", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -49,9 +39,38 @@ def main() -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except click.Abort:
-        click.echo("canceled", err=True)
-        return 130
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("ERROR: canceled", err=True)
+        return _INTERRUPTED
+    except SystemExit as leave:  # click's answer to a closed pipe
+        return leave.code if isinstance(leave.code, int) else 1
+    except BaseException as error:
+        from bakery.cli.failure import report_failure
+
+        return report_failure(error)
+
+
+def _interrupt_on_terminate() -> list[bool]:
+    """Make SIGTERM end a build as tidily as Ctrl-C does. The list gets an item when it comes."""
+    came: list[bool] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(True)
+        # Not raised here: trio delivers an interrupt where it can be handled, and only when it is a SIGINT.
+        signal.raise_signal(signal.SIGINT)
+
+    signal.signal(signal.SIGTERM, interrupt)
+    return came
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once stdout has taken everything; a reader that has gone away (`| head`) is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Else the interpreter tries again on its way out, and complains.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
 
 
 if __name__ == "__main__":

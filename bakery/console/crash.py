@@ -12,15 +12,16 @@ import tempfile
 import time
 import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from bakery.version import VERSION
 
 
 def write_report(error: BaseException) -> Path | None:
     """Writes a report about an unexpected exception; None if there is nowhere to write."""
     text = "\n".join(
         [
-            f"bakery {_version()}, Python {platform.python_version()}, {platform.platform()}",
+            f"bakery {VERSION}, Python {platform.python_version()}, {platform.platform()}",
             f"time: {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}",
             f"command: {' '.join(without_values(sys.argv))}",
             "",
@@ -50,10 +51,3 @@ def _logs() -> Path | None:
 
     logs = default_root() / "logs"
     return logs if logs.is_dir() else None
-
-
-def _version() -> str:
-    try:
-        return version("bakery-build")
-    except PackageNotFoundError:
-        return "(not installed)"

@@ -10,10 +10,11 @@ import errno
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from bakery.console import problems
 from bakery.console.crash import write_report
 from bakery.console.model import LogLine, Step
 from bakery.console.text import log_time, printable
-from bakery.diagnostics import BakeryError, Diagnostic, Severity, excerpt
+from bakery.diagnostics import BakeryError, excerpt
 from engine.errors import EngineError, StepError
 from engine.llb.definition import Place
 
@@ -21,7 +22,6 @@ FAILED, USAGE, INTERRUPTED = 1, 2, 130
 RULE = "------"
 PLACES_SHOWN = 3
 TAIL_LINES = 10
-OTHERS_SHOWN = 10
 # What a machine may refuse to any program: a full disk or a missing right is no bug of ours.
 _REFUSALS = {
     errno.ENOSPC: "free some space, or set BAKERY_ROOT to a folder on another disk",
@@ -75,11 +75,6 @@ def step_tail(step: Step, title: str, colours: bool = False) -> str:
     return tail(title, (f"{log_time(line.offset)} {printable(line.text, colours)}" for line in lines))
 
 
-def warning(diagnostic: Diagnostic) -> str:
-    """A warning about a bake file, in one line."""
-    return f"WARN: {diagnostic}\n" + _hint(diagnostic.hint)
-
-
 def _is_expected(error: BaseException) -> bool:
     return isinstance(error, (BakeryError, EngineError)) or (isinstance(error, OSError) and error.errno in _REFUSALS)
 
@@ -87,7 +82,7 @@ def _is_expected(error: BaseException) -> bool:
 def _render_one(error: BaseException, targets: Sequence[str], report: Reporter) -> str:
     match error:
         case BakeryError():
-            return _bakery_error(error, targets)
+            return problems.render(error, _of(targets))
         case EngineError():
             return _engine_error(error, targets)
         case OSError() if error.errno in _REFUSALS:
@@ -95,19 +90,6 @@ def _render_one(error: BaseException, targets: Sequence[str], report: Reporter) 
             return f"ERROR: {_of(targets)}{name}{error.strerror}\n" + _hint(_REFUSALS[error.errno])
         case _:
             return _bug(error, targets, report(error))
-
-
-def _bakery_error(error: BakeryError, targets: Sequence[str]) -> str:
-    first, *others = error.diagnostics or (Diagnostic("unknown error"),)
-    others = [other for other in others if other.severity is Severity.ERROR]
-    out = [_diagnostic_excerpt(first), f"ERROR: {_of(targets)}{error}\n"]
-    out += [f"  also: {other}\n" for other in others[:OTHERS_SHOWN]]
-    return "".join([*out, _hint(first.hint)])
-
-
-def _diagnostic_excerpt(diagnostic: Diagnostic) -> str:
-    span = diagnostic.span
-    return excerpt(span.file.name, span.file.text, span.start.line, span.end.line) + "\n" if span else ""
 
 
 def _engine_error(error: EngineError, targets: Sequence[str]) -> str:

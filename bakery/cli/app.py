@@ -1,0 +1,81 @@
+"""The verbs of `bakery`. Each is a module of this folder, imported when it is called and not before."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+
+VERBS = {
+    "build": "Build the targets of a bake file.",
+    "llb": "Print the graph of targets as LLB, without building.",
+    "ls": "List targets, groups and variables.",
+    "version": "Show the version, and what it runs on.",
+}
+"""Each verb and its help, which stands here so that `--help` imports none of them."""
+
+EXAMPLES = """\b
+Examples:
+  bakery build                     build the targets of the group "default"
+  bakery build api web --push      build two targets and push their images
+  bakery build --print             show what would be built, as JSON
+  bakery build --set "*.platform=linux/arm64" --progress plain
+  bakery ls                        list what can be built here"""
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands by name and imports one when it is wanted."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All verbs."""
+        return sorted(VERBS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of a verb, or None."""
+        if name not in VERBS:
+            return None
+        command = getattr(importlib.import_module(f"bakery.cli.{name}"), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with. Raises UsageError, with what may have been meant."""
+        name = args[0]
+        if name not in VERBS and not name.startswith("-"):
+            from bakery.diagnostics import did_you_mean
+
+            near = did_you_mean(name, VERBS)
+            meant = f"Did you mean {near!r}?" if near else f"To build a target: bakery build {name}"
+            raise click.UsageError(f"There is no command {name!r}. {meant}", context)
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of verbs in `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, VERBS[name]) for name in sorted(VERBS)])
+
+
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXAMPLES,
+)
+@click.option("-D", "--debug", is_flag=True, help="Show more when something goes wrong.")
+@click.option("-V", "--version", "version", is_flag=True, help="Show the version and exit.")
+@click.pass_context
+def cli(context: click.Context, debug: bool, version: bool) -> None:
+    """Declarative builds: one bake file, one merged graph, one built-in engine."""
+    context.obj = debug
+    if version:
+        from bakery.version import VERSION
+
+        click.echo(f"bakery {VERSION}")
+        context.exit()
+    if context.invoked_subcommand is None:
+        from bakery.cli.start import how_to_begin
+
+        click.echo(how_to_begin(context), nl=False)

@@ -1,0 +1,32 @@
+"""Any exception that ends a command, shown; and the exit code that it means."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bakery.console import errors
+from bakery.graph.lower import TargetError
+
+
+def report_failure(error: BaseException) -> int:
+    """Writes what went wrong to stderr and returns the exit code.
+
+    What is a bug of ours writes a report file; the option `--debug` also shows its traceback.
+    """
+    parts = [_unwrapped(part) for part in errors.leaves(error)]
+    text = "".join(errors.step_error_tail(part) + errors.render(part, names) for part, names in parts)
+    click.echo(text, nl=False, err=True)
+    if "--debug" in sys.argv or "-D" in sys.argv:
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
+    return errors.exit_code(BaseExceptionGroup("", [part for part, _ in parts]))
+
+
+def _unwrapped(error: BaseException) -> tuple[BaseException, list[str]]:
+    """The error within, and the target that it broke."""
+    if isinstance(error, TargetError):
+        return error.error, [error.target.name]
+    return error, []

@@ -1,0 +1,64 @@
+"""`bakery ls`: what the bake files declare."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from bakery.cli.build_options import definition_options, load_request
+from bakery.config.target import Listing, NamedDescription, VariableInfo
+
+
+@click.command("ls")
+@definition_options
+@click.option("form", "--format", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
+def ls(form: str, **options: Any) -> None:
+    """List targets, groups and variables."""
+    from bakery import config
+    from bakery.cli.report import report_warnings
+
+    listing = config.list_declared(load_request(options))
+    report_warnings(listing.warnings)
+    click.echo(_json(listing) if form == "json" else table(listing), nl=False)
+
+
+def table(listing: Listing) -> str:
+    """Three tables, those that are empty left out."""
+    targets = [(t.name, t.description) for t in listing.targets if t.group is None]
+    groups = [(g.name, ", ".join(g.group), g.description) for g in listing.targets if g.group is not None]
+    variables = [
+        (v.name, v.type, "(not set)" if v.value is None else v.value, v.description) for v in listing.variables
+    ]
+    parts = [
+        _columns(("TARGET", "DESCRIPTION"), targets),
+        _columns(("GROUP", "MEMBERS", "DESCRIPTION"), groups),
+        _columns(("VARIABLE", "TYPE", "VALUE", "DESCRIPTION"), variables),
+    ]
+    return "\n".join(filter(None, parts)) or "The bake files declare nothing.\n"
+
+
+def _columns(head: tuple[str, ...], rows: list[Any]) -> str:
+    if not rows:
+        return ""
+    texts = [head, *(tuple(" ".join(cell.split()) for cell in row) for row in rows)]
+    used = [i for i in range(len(head)) if any(row[i] for row in texts[1:])]
+    widths = {i: max(len(row[i]) for row in texts) for i in used}
+    return "".join("  ".join(row[i].ljust(widths[i]) for i in used).rstrip() + "\n" for row in texts)
+
+
+def _json(listing: Listing) -> str:
+    targets = [_named(target) for target in listing.targets if target.group is None]
+    groups = [_named(group) | {"targets": list(group.group)} for group in listing.targets if group.group is not None]
+    data = {"targets": targets, "groups": groups, "variables": [_variable(v) for v in listing.variables]}
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _named(item: NamedDescription) -> dict[str, Any]:
+    return {"name": item.name} | ({"description": item.description} if item.description else {})
+
+
+def _variable(item: VariableInfo) -> dict[str, Any]:
+    found = {"name": item.name, "type": item.type, "value": item.value, "description": item.description}
+    return {key: value for key, value in found.items() if value or key == "value"}

@@ -1,0 +1,58 @@
+"""The file of `--metadata-file`: for each target what its exporters said, in buildx's form."""
+
+from __future__ import annotations
+
+import binascii
+import json
+import os
+import tempfile
+from base64 import b64decode
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bakery.diagnostics import BakeryError
+from engine.request import BuildResult
+
+_OBJECTS = ("containerimage.descriptor", "buildx.build.provenance")
+
+
+def write_metadata(path: Path, result: BuildResult) -> None:
+    """Writes the file whole or not at all. Raises BakeryError if it cannot be written."""
+    text = json.dumps(metadata(result), indent=2) + "\n"
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except OSError:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        reason = (error.strerror or "cannot be written").lower()
+        raise BakeryError.of(f"--metadata-file: {path}: {reason}") from None
+
+
+def metadata(result: BuildResult) -> dict[str, dict[str, Any]]:
+    """Target to response keys; descriptors and provenance as objects, not as the encoded text they travel in."""
+    return {name: _values(target.metadata) for name, target in result.targets.items()}
+
+
+def _values(found: Mapping[str, str]) -> dict[str, Any]:
+    return {key: _object(value) if key.startswith(_OBJECTS) else value for key, value in sorted(found.items())}
+
+
+def _object(value: str) -> Any:
+    """BuildKit sends objects as base64 of JSON; plain JSON does as well, and what is neither stays a text."""
+    try:
+        return json.loads(value if value.startswith("{") else b64decode(value, validate=True))
+    except (ValueError, binascii.Error):
+        return value
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,72 @@
+"""A build from a resolved project to an exit code: display, engine, results."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from bakery import config
+from bakery.cli.metadata import write_metadata
+from bakery.config.request import LoadRequest
+from bakery.config.target import Project
+from bakery.console.display import make_display
+from bakery.console.errors import FAILED, INTERRUPTED
+from bakery.diagnostics import BakeryError, Diagnostic
+from bakery.graph.build import BuildOptions, run_build
+from engine.request import BuildResult, Outcome
+
+
+def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: bool) -> int:
+    """Builds a project, shows how it goes on stderr, and returns the exit code.
+
+    Raises BakeryError or EngineError for what keeps it from beginning.
+    """
+    check_grants(project, request)
+    _check_calls(project)
+    names = [target.name for target in project.targets.values()]
+    with make_display(options["progress"], sys.stderr, os.environ, targets=names, debug=debug) as display:
+        result = run_build(project, build_options(options), display.listen)
+        display.finish(result)
+    if display.fault:
+        raise display.fault
+    if options["metadata_file"] and not result.failed:
+        write_metadata(Path(options["metadata_file"]), result)
+    return result_code(result)
+
+
+def build_options(options: dict[str, Any]) -> BuildOptions:
+    """How to build, from the parsed command line."""
+    root = options.get("root")
+    return BuildOptions(
+        root=Path(root).absolute() if root else None,
+        jobs=options.get("jobs"),
+        runtime=options.get("runtime") or "",
+        allowed=frozenset(options["allow"]),
+    )
+
+
+def check_grants(project: Project, request: LoadRequest) -> None:
+    """Raises BakeryError if the targets ask more of this machine than was allowed."""
+    missing: tuple[Diagnostic, ...] = config.check_allowed(project, request)
+    if missing:
+        raise BakeryError(*missing)
+
+
+def result_code(result: BuildResult) -> int:
+    """0 if all is well; 130 if nothing failed, but was cancelled; else 1."""
+    if not result.failed:
+        return 0
+    failed = any(target.outcome is Outcome.FAILED for target in result.targets.values())
+    return FAILED if failed else INTERRUPTED
+
+
+def _check_calls(project: Project) -> None:
+    for target in project.targets.values():
+        if target.call not in (None, "", "build"):
+            raise BakeryError.of(
+                f"target {target.name}: the call {target.call!r} is not supported",
+                span=target.span_of("call"),
+                hint="leave --call and `call` out to build",
+            )
