@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from engine.digests import Digest, hex_of
 from engine.errors import SourceError, StateError
@@ -32,18 +32,6 @@ TOUCH_AFTER = 3600.0
 
 class CorruptBlob(SourceError):
     """Bytes that are not what their digest says."""
-
-
-class Hash(Protocol):
-    """What hashlib gives."""
-
-    def update(self, data: ReadableBuffer, /) -> None:
-        """Takes more bytes."""
-        ...
-
-    def hexdigest(self) -> str:
-        """The hash of all so far."""
-        ...
 
 
 class BlobStore:

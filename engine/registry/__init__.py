@@ -1,0 +1,1 @@
+"""The OCI distribution protocol: names, settings, credentials, and a client that verifies every byte."""
