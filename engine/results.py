@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
+
+if TYPE_CHECKING:
+    from engine.sources.folder import Folder
 
 LayerID = NewType("LayerID", str)
 """The name of one layer in the snapshot store: lowercase letters, digits and dashes, at most 64."""
@@ -34,6 +37,8 @@ class LocalTree:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
+    seen: Folder | None = field(default=None, compare=False, repr=False)
+    """What this build has read of the folder: whoever reads it again must see the same, or an error."""
 
 
 Result = Snapshot | LocalTree

@@ -1,0 +1,79 @@
+"""The checksums of results: of this machine's folders through what is known of their files, of snapshots once each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from engine.cache.content.files import FileDigests
+from engine.cache.content.header import EMPTY
+from engine.cache.content.selection import checksum
+from engine.digests import Digest, sha256
+from engine.ops.contract import Selection
+from engine.results import LocalTree, Result, Snapshot
+from engine.sources.local import open_tree
+from engine.state import State
+from engine.tree import Tree
+
+
+class Contents:
+    """One for each open state folder. May be used from any thread."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def known(self, snapshot: Snapshot, selections: Sequence[Selection]) -> Digest | None:
+        """The checksum of a part of a snapshot if it was made before: then its layers need not be here."""
+        rows = self._state.query(
+            "SELECT digest FROM contents WHERE snapshot = ? AND selection = ?", _name(snapshot), _text(selections)
+        )
+        return Digest(rows[0][0]) if rows else None
+
+    def of_snapshot(self, snapshot: Snapshot, tree: Tree, selections: Sequence[Selection]) -> Digest:
+        """The checksum of a part of a snapshot that is on this machine, read through `tree`.
+
+        Raises:
+            SourceError: as `engine.cache.content.selection.checksum`.
+        """
+        known = self.known(snapshot, selections)
+        if known is not None:
+            return known
+        if not snapshot.layers and all(selection.path == "/" for selection in selections):
+            return sha256("\0".join(EMPTY for _ in selections).encode())  # has no top folder even
+        digest = checksum(tree, selections)
+        self._state.write(
+            "INSERT OR REPLACE INTO contents (snapshot, selection, digest) VALUES (?, ?, ?)",
+            _name(snapshot),
+            _text(selections),
+            digest,
+        )
+        return digest
+
+    def of_folder(self, local: LocalTree, selections: Sequence[Selection]) -> Digest:
+        """The checksum of a part of a folder of this machine.
+
+        Raises:
+            ChangedError: if something in it changes meanwhile.
+            SourceError: as `engine.cache.content.selection.checksum`.
+        """
+        view = open_tree(local)
+        files = view.folder.once(self._state, lambda: FileDigests(self._state, view.folder))
+        try:
+            return checksum(view, selections, files)
+        finally:
+            files.save()
+
+    def of(self, result: Result, tree: Tree, selections: Sequence[Selection]) -> Digest:
+        """The checksum of a part of a result, whichever it is. Raises SourceError."""
+        if isinstance(result, LocalTree):
+            return self.of_folder(result, selections)
+        return self.of_snapshot(result, tree, selections)
+
+
+def _name(snapshot: Snapshot) -> str:
+    return sha256(" ".join(snapshot.layers).encode())
+
+
+def _text(selections: Sequence[Selection]) -> str:
+    return json.dumps([astuple(selection) for selection in selections], separators=(",", ":"))

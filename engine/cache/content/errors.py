@@ -1,0 +1,52 @@
+"""A path that something wants and that is not there: what else is, and which rule hides it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Sequence
+
+from engine.errors import SourceError
+from engine.tree import Tree, resolve
+
+_MOST = 3
+
+
+class MissingError(SourceError):
+    """`path` is not in a tree. `nearest` are existing paths that it may have meant; `rule` is the pattern hiding it."""
+
+    def __init__(self, path: str, nearest: Sequence[str] = (), rule: str | None = None) -> None:
+        hint = ""
+        if rule is not None:
+            hint = f"it is there, but the pattern {rule!r} of .dockerignore hides it"
+        elif nearest:
+            hint = "did you mean " + " or ".join(nearest) + "?"
+        super().__init__(f'"{path}": not found', hint=hint)
+        self.path = path
+        self.nearest = tuple(nearest)
+        self.rule = rule
+
+
+def missing(tree: Tree, path: str) -> MissingError:
+    """The error for a path that is not in a tree."""
+    rule_of: Callable[[str], str | None] | None = getattr(tree, "hidden_by", None)
+    return MissingError(path, _nearest(tree, path), rule_of(path) if rule_of else None)
+
+
+def _nearest(tree: Tree, path: str) -> list[str]:
+    """The names most like the first part of the path that is not there, in the folder where it is not."""
+    from difflib import get_close_matches
+
+    there = "/"
+    for part in path.strip("/").split("/"):
+        try:
+            folder = resolve(tree, there)
+            if tree.lstat(posixpath.join(folder, part)) is None:
+                names = [name for name in tree.names(folder) if os.fsencode(name).isascii() or name.isprintable()]
+                folded = {name.casefold(): name for name in names}
+                close = get_close_matches(part.casefold(), folded, n=_MOST, cutoff=0.6)
+                return [posixpath.join(there, folded[name]) for name in close]
+        except OSError:
+            return []
+        there = posixpath.join(there, part)
+    return []

@@ -1,0 +1,225 @@
+"""The checksum of what selections take from a tree.
+
+A path gives the digest of its entry, for a folder of all in it: sha256 over `NUL` + its own header digest, then `NUL` +
+name + digest of each child, by the bytes of the names. With a wildcard or filters the entries that are taken are
+listed one by one, folders by their headers, each as its path below the pattern's literal part (`/` written as NUL)
+and its digest. The checksum of several selections is the sha256 of theirs with NUL between them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from engine.cache.content.errors import missing
+from engine.cache.content.header import EMPTY, entry_digest
+from engine.digests import Digest, sha256
+from engine.errors import SourceError
+from engine.ops.contract import Selection
+from engine.patterns import TOP, Match, PatternError, PatternMatcher, glob, has_wildcard
+from engine.sources.local import LocalView
+from engine.tree import Entry, Tree, resolve
+
+
+class EntryDigests(Protocol):
+    """Where the digests of single entries come from."""
+
+    def prepare(self, path: str) -> None:
+        """Says that a path and all below it will be asked for."""
+        ...
+
+    def of(self, path: str, entry: Entry) -> str:
+        """The digest of an entry (of a folder without what is in it). Raises OSError."""
+        ...
+
+
+class ReadDigests:
+    """Digests made by reading."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    def prepare(self, path: str) -> None:
+        """Nothing to prepare."""
+
+    def of(self, path: str, entry: Entry) -> str:
+        """Reads the entry."""
+        return entry_digest(self._tree, path, entry)
+
+
+def checksum(tree: Tree, selections: Sequence[Selection], digests: EntryDigests | None = None) -> Digest:
+    """The checksum of what some selections take from a tree.
+
+    Raises:
+        MissingError: if a path, a required path or what a symbolic link leads to is not there.
+        SourceError: if something cannot be read, or a pattern is malformed.
+    """
+    walk = _Walk(tree, digests or ReadDigests(tree))
+    parts = []
+    for selection in selections or (Selection("/"),):
+        try:
+            parts.append(walk.select(selection))
+        except PatternError as error:
+            raise SourceError(str(error)) from error
+        except OSError as error:
+            name = error.filename or selection.path
+            raise SourceError(f"cannot read {name}: {error.strerror or error}") from error
+    return sha256("\0".join(parts).encode())
+
+
+@dataclass(slots=True)
+class _Taken:
+    """An entry on the way of a walk with filters. `path` is as the selection would write it."""
+
+    path: str
+    real: str
+    entry: Entry
+    top: bool
+    include: Match = TOP
+    exclude: Match = TOP
+    listed: bool = False
+
+
+@dataclass(slots=True)
+class _Walk:
+    tree: Tree
+    digests: EntryDigests
+    folders: dict[str, str] = field(default_factory=dict)
+
+    def select(self, selection: Selection) -> str:
+        """The digest of one selection."""
+        path = posixpath.normpath("/" + selection.path.lstrip("/"))
+        if not (selection.wildcard or selection.include or selection.exclude):
+            return self._whole(path, selection.follow_links)
+        prefix = _literal_part(path) if selection.wildcard else path
+        if prefix == "/":
+            prefix = ""
+        taken = list(self._filtered(selection, path, prefix))
+        for required in selection.required:
+            if not any(item.path.startswith(required) for item in taken):
+                raise missing(self.tree, required)
+        if not taken:
+            return EMPTY
+        found = [self._digest(item, selection.follow_links) for item in taken]
+        if len(taken) == 1 and posixpath.basename(taken[0].path) == posixpath.basename(path):
+            return found[0]
+        digest = hashlib.sha256()
+        for item, each in zip(taken, found, strict=True):
+            below = item.path.removeprefix(prefix)
+            digest.update(os.fsencode(below).replace(b"/", b"\0") or b"\0")
+            digest.update(each.encode())
+        return "sha256:" + digest.hexdigest()
+
+    def _digest(self, item: _Taken, follow_links: bool) -> str:
+        if item.top and follow_links and item.entry.is_link:
+            return self._whole(item.path, follow_links=True)
+        return self.digests.of(item.real, item.entry)
+
+    def _whole(self, path: str, follow_links: bool) -> str:
+        real = resolve(self.tree, path, follow_last=follow_links)
+        entry = self.tree.lstat(real)
+        if entry is None:
+            raise missing(self.tree, path)
+        self.digests.prepare(real)
+        return self._folder(real) if entry.is_dir else self.digests.of(real, entry)
+
+    def _folder(self, top: str) -> str:
+        """The digest of a folder and all below it, without recursion: paths may be deep."""
+        order: list[tuple[str, Entry, list[tuple[str, str, Entry]]]] = []
+        rest = [(top, self.tree.lstat(top))]
+        while rest:
+            path, entry = rest.pop()
+            assert entry is not None
+            if path in self.folders:
+                continue
+            children = self._children(path)
+            order.append((path, entry, children))
+            rest += [(child, each) for _, child, each in children if each.is_dir]
+        for path, entry, children in reversed(order):
+            parts = [b"\0", self.digests.of(path, entry).encode()]
+            for name, child, each in children:
+                found = self.folders[child] if each.is_dir else self.digests.of(child, each)
+                parts += [b"\0", os.fsencode(name), found.encode()]
+            self.folders[path] = "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
+        return self.folders[top]
+
+    def _children(self, path: str) -> list[tuple[str, str, Entry]]:
+        folder = path if path != "/" else ""
+        if isinstance(self.tree, LocalView):
+            return [(name, f"{folder}/{name}", entry) for name, entry in self.tree.entries(path)]
+        out = []
+        for name in self.tree.names(path):
+            child = f"{folder}/{name}"
+            entry = self.tree.lstat(child)
+            if entry is not None:
+                out.append((name, child, entry))
+        return out
+
+    def _filtered(self, selection: Selection, path: str, prefix: str) -> Iterator[_Taken]:
+        """The entries that count, in the order in which they are hashed."""
+        include, exclude = PatternMatcher(selection.include), PatternMatcher(selection.exclude)
+        for top in self._tops(path, prefix, selection.wildcard):
+            self.digests.prepare(top.real)
+            parents: list[_Taken] = []
+            rest = [top]
+            while rest:
+                item = rest.pop()
+                while parents and not item.path.startswith(parents[-1].path + "/"):
+                    parents.pop()
+                if _takes(item, top, parents, include, exclude):
+                    for parent in parents:
+                        if not parent.listed:
+                            parent.listed = True
+                            yield parent
+                    item.listed = True
+                    yield item
+                if item.entry.is_dir:
+                    parents.append(item)
+                    children = self._children(item.real)
+                    rest += [_Taken(f"{item.path}/{n}", real, entry, False) for n, real, entry in reversed(children)]
+
+    def _tops(self, path: str, prefix: str, wildcard: bool) -> Iterable[_Taken]:
+        """What the selection's path names: one entry, or those that its pattern matches."""
+        real = resolve(self.tree, prefix or "/", follow_last=wildcard)
+        entry = self.tree.lstat(real)
+        if entry is None:
+            return []
+        found = [_Taken(prefix, real, entry, True)]
+        for part in path.removeprefix(prefix).strip("/").split("/") if wildcard else []:
+            matching = glob(part)
+            found = [
+                _Taken(f"{item.path}/{name}", child, each, True)
+                for item in found
+                if item.entry.is_dir
+                for name, child, each in self._children(item.real)
+                if matching.fullmatch(name)
+            ]
+        return found
+
+
+def _takes(item: _Taken, top: _Taken, parents: list[_Taken], include: PatternMatcher, exclude: PatternMatcher) -> bool:
+    """Whether the filters let an entry through; notes what they said, for those below."""
+    path = item.path[len(top.path) + 1 :]
+    parent = parents[-1] if parents else None
+    if include:
+        item.include = include.match(path, parent.include if parent else TOP)
+        if not item.include.matched:
+            return False
+    if exclude:
+        item.exclude = exclude.match(path, parent.exclude if parent else TOP)
+        if item.exclude.matched:
+            return False
+    return True
+
+
+def _literal_part(path: str) -> str:
+    """The folders of a pattern before its first wildcard."""
+    parts = path.split("/")
+    for i, part in enumerate(parts):
+        if has_wildcard(part):
+            return "/".join(parts[:i])
+    return path
