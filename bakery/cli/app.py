@@ -6,7 +6,6 @@ import importlib
 
 import click
 
-
 VERBS = {
     "build": "Build the targets of a bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
