@@ -198,3 +198,8 @@ def _digits(value: int) -> str:
         return str(value)
     high, low = divmod(value, 10**4000)
     return _digits(high) + _digits(low).rjust(4000, "0")
+
+
+def to_integer_digits(value: int) -> str:
+    """All digits of a whole number that is not negative, not shortened to what 512 bits tell apart."""
+    return _digits(value)

@@ -63,9 +63,7 @@ Implementation = Callable[[Sequence[Value]], Value]
 def definer(table: dict[str, Function]) -> Callable[..., Callable[[Implementation], Implementation]]:
     """A decorator that puts a function into a table, under its own name without a trailing underscore."""
 
-    def define(
-        *params: Parameter, variadic: Parameter | None = None
-    ) -> Callable[[Implementation], Implementation]:
+    def define(*params: Parameter, variadic: Parameter | None = None) -> Callable[[Implementation], Implementation]:
         def add(implementation: Implementation) -> Implementation:
             name = implementation.__name__.removesuffix("_")
             table[name] = Function(name, params, variadic, implementation)
