@@ -178,7 +178,8 @@ class Evaluator:
         return loops.template_join(self, expr)
 
     def json_string(self, expr: JsonString) -> Value:
-        return self.value(expr.template)
+        self.diagnostics += expr.problems
+        return UNKNOWN_VALUE if expr.problems else self.value(expr.template)
 
     # --- structures ------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bakery.config.hcl.source import Source
 from bakery.config.values import Value
-from bakery.diagnostics import Span
+from bakery.diagnostics import Diagnostic, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,14 @@ class TemplateJoin(Node):
 
 @dataclass(frozen=True, slots=True)
 class JsonString(Node):
-    """A string of a JSON file. `source.text` is the decoded string, for readers that expect a bare expression in it."""
+    """A string of a JSON file: a template. `content` is the decoded text, for readers who expect a bare expression in it.
 
+    `problems` are those of the template; they only matter if somebody evaluates it.
+    """
+
+    content: Source
     template: Expression
+    problems: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
