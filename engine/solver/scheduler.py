@@ -88,8 +88,8 @@ class Scheduler:
         self._clock = clock
         self._jobs: dict[Digest, _Job] = {}
         self._leaders: dict[str, Digest] = {}
-        self.runs = 0
-        """How many vertices were really run, for tests and summaries."""
+        self.ran: set[Digest] = set()
+        """The vertices that were really run."""
 
     async def demand(self, vertex: Digest) -> Done:
         """The results of a vertex; waits for them, and starts the work if nobody did.
@@ -210,7 +210,7 @@ class Scheduler:
     ) -> Done:
         begun = self._clock()
         self._listener(VertexStarted(vertex.digest, begun))
-        self.runs += 1
+        self.ran.add(vertex.digest)
         try:
             results = await self._services.run(vertex, [done.output(edge.index) for edge, _, done in inputs])
         except trio.Cancelled:

@@ -1,0 +1,94 @@
+"""What the engine does for frontends: image names resolved, files of remote contexts read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from engine.digests import sha256
+from engine.errors import DefinitionError
+from engine.frontends.contract import Files, ResolvedImage
+from engine.llb.definition import Definition
+from engine.llb.ops import Platform
+from engine.platforms import host
+from engine.results import Result, Snapshot
+from engine.solver.solver import solving
+from engine.sources.trees import tree_of
+from engine.telling import telling
+from engine.tree import Tree, resolve
+from engine.workshop import Workshop, build_id
+
+if TYPE_CHECKING:
+    from engine.house import House
+    from engine.sources.image import ImageResolver
+
+
+class EngineBridge:
+    """`Bridge` on an engine's stores."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def resolve_image(self, reference: str, platform: Platform, mode: str = "") -> ResolvedImage:
+        """The image that a name means now."""
+        vertex = sha256(f"load metadata for {reference} {mode}".encode())
+        with telling(self._house.listener, vertex, f"[internal] load metadata for {reference}"):
+            return await self._images.resolve(reference, platform, mode)
+
+    @cached_property
+    def _images(self) -> ImageResolver:
+        return self._house.images
+
+    async def resolve_layout(self, folder: Path, reference: str, platform: Platform) -> ResolvedImage:
+        """The same for an image in an OCI layout."""
+        from engine.sources.oci_layout import resolve_layout
+
+        return await resolve_layout(folder, reference, platform, self._house.blobs)
+
+    async def files(self, definition: Definition) -> Files:
+        """The tree that a definition makes, for reading."""
+        if definition.root is None:
+            raise DefinitionError("an empty file system has no files to read")
+        house = self._house
+        workshop = Workshop(house, {}, house.state.logs / build_id())
+        async with solving(definition.vertices, [definition.root], workshop, house.listener) as scheduler:
+            result = (await scheduler.demand(definition.root.vertex)).output(definition.root.index)
+            if isinstance(result, Snapshot):
+                await workshop.ensure(result)
+        return TreeFiles(self._open(result))
+
+    def _open(self, result: Result) -> Tree:
+        return tree_of(result, self._house.snapshots)
+
+    def worker_platforms(self) -> Sequence[Platform]:
+        """The platforms whose steps this machine can run."""
+        return [host()]
+
+
+class TreeFiles:
+    """`Files` over a tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+
+    async def read(self, path: str) -> bytes:
+        """A file's content."""
+        return await trio.to_thread.run_sync(self._read, path)
+
+    def _read(self, path: str) -> bytes:
+        place = resolve(self._tree, path)
+        entry = self._tree.lstat(place)
+        if entry is None:
+            raise FileNotFoundError(path)
+        if entry.is_dir:
+            raise IsADirectoryError(path)
+        with self._tree.open(place) as file:
+            return file.read()
+
+    async def exists(self, path: str) -> bool:
+        """Whether the path is there."""
+        return self._tree.lstat(resolve(self._tree, path)) is not None

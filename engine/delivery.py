@@ -1,0 +1,93 @@
+"""One target from its wanted results to its outputs, and how that ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import trio
+
+from engine.digests import Digest, sha256
+from engine.errors import EngineError, UnsupportedError
+from engine.exporters.context import ExportContext
+from engine.exporters.contract import Export, PlatformImage, TargetImage
+from engine.llb.definition import Edge, Vertex, walk
+from engine.request import Outcome, TargetResult, Wanted
+from engine.results import Snapshot
+from engine.solver.scheduler import Done, Scheduler
+from engine.telling import telling
+
+if TYPE_CHECKING:
+    from engine.house import House
+
+
+async def deliver(
+    wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler, house: House
+) -> TargetResult:
+    """Waits for a target's results and exports them. What fails is in the result, not raised."""
+    begun = time.time()
+    metadata: dict[str, str] = {}
+    failure: EngineError | None = None
+    outcome = Outcome.FAILED
+    try:
+        done = await _demand_all([platform.edge for platform in wanted.platforms], scheduler)
+        outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
+        target = _image(wanted, done)
+        for number, export in enumerate(wanted.exports):
+            metadata |= await _export(target, number, export, house)
+    except EngineError as error:
+        outcome, failure = Outcome.FAILED, error
+    edges = [p.edge for p in wanted.platforms if p.edge]
+    steps = [v.digest for v in walk(vertices, edges) if v.op.source is None]
+    hits = sum(digest not in scheduler.ran for digest in steps)
+    return TargetResult(wanted.name, outcome, metadata, failure, len(steps), hits, time.time() - begun)
+
+
+async def _demand_all(edges: list[Edge | None], scheduler: Scheduler) -> list[Done]:
+    """All platforms at once; the first failure cancels the demands for the others."""
+    found: dict[int, Done] = {}
+    failed: list[EngineError] = []
+
+    async def get(position: int, edge: Edge) -> None:
+        try:
+            found[position] = await scheduler.demand(edge.vertex)
+        except EngineError as error:
+            failed.append(error)
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        for position, edge in enumerate(edges):
+            if edge is not None:
+                nursery.start_soon(get, position, edge)
+    if failed:
+        raise failed[0]
+    return [found.get(position, Done((), "scratch")) for position in range(len(edges))]
+
+
+def _image(wanted: Wanted, done: list[Done]) -> TargetImage:
+    platforms = tuple(
+        PlatformImage(p.id, p.platform, _snapshot(d, p.edge), p.config, p.base_config)
+        for p, d in zip(wanted.platforms, done, strict=True)
+    )
+    return TargetImage(wanted.name, platforms, wanted.multi, wanted.epoch)
+
+
+def _snapshot(done: Done, edge: Edge | None) -> Snapshot:
+    result = done.output(edge.index if edge else 0)
+    if not isinstance(result, Snapshot):
+        raise UnsupportedError(
+            "a local folder cannot be the result itself",
+            hint="copy it into an empty file system: scratch().file(copy(…))",
+        )
+    return result
+
+
+async def _export(target: TargetImage, number: int, export: Export, house: House) -> Mapping[str, str]:
+    from engine.exporters import open_exporter
+
+    exporter = open_exporter(export)
+    vertex = sha256(f"export {number} of {target.name}: {export.type} {sorted(export.attributes.items())}".encode())
+    with telling(house.listener, vertex, exporter.title, (target.name,)) as progress:
+        context = ExportContext(house.state, house.snapshots, house.blobs, house.registries, progress)
+        return (await exporter.export(target, context)).metadata

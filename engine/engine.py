@@ -1,0 +1,115 @@
+"""The front door: a build request in, results and events out.
+
+async with Engine.open() as engine:
+    result = await engine.solve(request)
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from engine.delivery import deliver
+from engine.digests import Digest
+from engine.events import Listener
+from engine.house import House
+from engine.llb.definition import walk
+from engine.request import BuildRequest, BuildResult, TargetResult, Wanted
+from engine.solver.entitlements import check_entitlements
+from engine.solver.solver import solving
+from engine.state import State, default_root
+from engine.workshop import Wishes, Workshop, build_id
+
+if TYPE_CHECKING:
+    from engine.bridge import EngineBridge
+    from engine.frontends.contract import Frontend
+
+
+def ignore(event: object) -> None:
+    """A listener for those who do not listen."""
+
+
+class Engine:
+    """Solves graphs. Made by `open`."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, root: Path | None = None, *, listener: Listener = ignore, runtime: str = ""
+    ) -> AsyncIterator[Engine]:
+        """An engine over the state folder `root` (see `engine.state.default_root`), closed when the block ends.
+
+        `runtime` names the sandbox (`bubblewrap`, `crun`, `runc`), empty for the default.
+
+        Raises:
+            StateError: if the folder cannot be used.
+        """
+        state = State.open(root or default_root())
+        try:
+            yield cls(House(state, listener, runtime))
+        finally:
+            state.close()
+
+    @cached_property
+    def bridge(self) -> EngineBridge:
+        """What frontends ask."""
+        from engine.bridge import EngineBridge
+
+        return EngineBridge(self._house)
+
+    @cached_property
+    def frontend(self) -> Frontend:
+        """The Dockerfile frontend."""
+        from engine.frontends.dockerfile import DockerfileFrontend
+
+        return DockerfileFrontend()
+
+    async def solve(self, request: BuildRequest) -> BuildResult:
+        """Builds everything that is wanted. A target that fails does not stop the others.
+
+        Raises:
+            EntitlementError: before any work, if something is asked for that was not allowed.
+            EngineError: when nothing could be done at all.
+        """
+        house = self._house
+        house.folders.update(request.folders)
+        owners, wishes = _owners(request)
+        roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
+        workshop = Workshop(house, wishes, house.state.logs / build_id())
+        results: dict[str, TargetResult] = {}
+
+        async with solving(
+            request.vertices, roots, workshop, house.listener, jobs=request.jobs, owners=owners
+        ) as scheduler:
+
+            async def one(wanted: Wanted) -> None:
+                results[wanted.name] = await deliver(wanted, request.vertices, scheduler, house)
+
+            async with trio.open_nursery() as nursery:
+                for wanted in request.wanted:
+                    nursery.start_soon(one, wanted)
+        return BuildResult({wanted.name: results[wanted.name] for wanted in request.wanted})
+
+
+def _owners(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ...]], dict[Digest, Wishes]]:
+    """Which targets want each vertex, and what they bring for it. Raises EntitlementError."""
+    owners: dict[Digest, tuple[str, ...]] = {}
+    wishes: dict[Digest, Wishes] = {}
+    for wanted in request.wanted:
+        allowed = wanted.entitlements & request.allowed
+        mine = Wishes(wanted.secrets, wanted.ssh, allowed)
+        vertices = list(walk(request.vertices, [p.edge for p in wanted.platforms if p.edge]))
+        check_entitlements(vertices, wanted.entitlements, request.allowed)
+        for vertex in vertices:
+            owners[vertex.digest] = (*owners.get(vertex.digest, ()), wanted.name)
+            known = wishes.get(vertex.digest)
+            wishes[vertex.digest] = known.joined(mine) if known else mine
+    return owners, wishes

@@ -1,0 +1,55 @@
+"""The stores and tools of one engine, shared by its rooms. What is costly is opened when first needed."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.blobs import BlobStore
+from engine.cache.content import Contents
+from engine.cache.mounts import CacheMounts
+from engine.events import Listener
+from engine.snapshots.store import SnapshotStore
+from engine.sources.opening import SourceContext
+from engine.state import State
+
+if TYPE_CHECKING:
+    from engine.registry.client import Registries
+    from engine.sandbox.contract import Runtime
+
+
+class House:
+    """The stores and tools of one engine, shared by its rooms."""
+
+    def __init__(self, state: State, listener: Listener, runtime: str) -> None:
+        self.state = state
+        self.listener = listener
+        self.blobs = BlobStore(state)
+        self.snapshots = SnapshotStore(state)
+        self.contents = Contents(state)
+        self.mounts = CacheMounts(state, self.snapshots)
+        self.folders: dict[str, Path] = {}
+        self._runtime_name = runtime
+
+    @cached_property
+    def registries(self) -> Registries:
+        """The registry client, with the settings and credentials of this user."""
+        from engine.registry.client import Registries
+
+        return Registries()
+
+    @cached_property
+    def sources(self) -> SourceContext:
+        """What sources need."""
+        return SourceContext(self.state, self.snapshots, self.blobs, lambda: self.registries, self.folders)
+
+    @cached_property
+    def _runtime(self) -> Runtime:
+        from engine.sandbox import find_runtime
+
+        return find_runtime(self._runtime_name, self.state)
+
+    def runtime(self) -> Runtime:
+        """The sandbox. Raises UnsupportedError if none is there, saying what to install."""
+        return self._runtime

@@ -1,0 +1,173 @@
+"""The solver's services, as this machine gives them: stores, sources, checksums, the sandbox."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from engine.cache.records import RecordStore
+from engine.digests import Digest
+from engine.errors import EngineError
+from engine.events import Listener, LogChunk, Status, Stream, VertexCompleted, VertexStarted
+from engine.llb.definition import Vertex
+from engine.locks import file_lock
+from engine.ops.context import StepContext
+from engine.ops.contract import CacheMap, Operation, Selection
+from engine.ops.opening import open_operation, reads_inputs
+from engine.request import Secret, SSHAgent
+from engine.results import LayerID, Result, Snapshot
+from engine.solver.services import LocalQuestion
+from engine.sources.contract import Resolved
+from engine.sources.opening import open_source
+from engine.sources.trees import tree_of
+
+if TYPE_CHECKING:
+    from engine.house import House
+    from engine.sandbox.contract import Runtime
+
+
+class Workshop:
+    """`Services` for one solve. `wishes` says what the targets that want a vertex bring for it."""
+
+    def __init__(self, house: House, wishes: Mapping[Digest, Wishes], log_folder: Path) -> None:
+        self._house = house
+        self._listener: Listener = house.listener
+        self._wishes = wishes
+        self._log_folder = log_folder
+        self._operations: dict[Digest, Operation] = {}
+        self._sources_of: dict[LayerID, Vertex] = {}
+        self.records = RecordStore(house.state)
+
+    async def resolve(self, vertex: Vertex) -> Resolved:
+        """What a source vertex means now."""
+        resolved = await open_source(vertex, self._house.sources).resolve()
+        if isinstance(resolved.result, Snapshot):
+            self._sources_of |= dict.fromkeys(resolved.result.layers, vertex)
+        return resolved
+
+    def cache_map(self, vertex: Vertex) -> CacheMap:
+        """The identity of an op vertex."""
+        return self._operation(vertex).cache_map()
+
+    def _operation(self, vertex: Vertex) -> Operation:
+        operation = self._operations.get(vertex.digest)
+        if operation is None:
+            operation = self._operations[vertex.digest] = open_operation(vertex)
+        return operation
+
+    async def local_checksums(self, questions: Sequence[LocalQuestion]) -> list[Digest | EngineError]:
+        """The checksums of parts of local folders: all of them in one thread, for they share their reading."""
+
+        def answer(question: LocalQuestion) -> Digest | EngineError:
+            try:
+                return self._house.contents.of_folder(*question)
+            except EngineError as error:
+                return error
+
+        return await trio.to_thread.run_sync(lambda: [answer(question) for question in questions])
+
+    async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
+        """The checksum of a part of a result, which is brought here only if it was never asked before."""
+        contents = self._house.contents
+        if isinstance(result, Snapshot):
+            known = contents.known(result, selections)
+            if known is not None:
+                return known
+            await self.ensure(result)
+        tree = tree_of(result, self._house.snapshots)
+        return await trio.to_thread.run_sync(contents.of, result, tree, selections)
+
+    async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        """Does the work of a vertex, its inputs brought here first where it looks into them."""
+        if reads_inputs(vertex):
+            for result in inputs:
+                if isinstance(result, Snapshot):
+                    await self.ensure(result)
+        return await self._operation(vertex).run(inputs, self._context(vertex))
+
+    @asynccontextmanager
+    async def lock(self, key: str) -> AsyncIterator[None]:
+        """Held against other processes that use the state folder."""
+        async with file_lock(self._house.state.locks / key):
+            yield
+
+    async def ensure(self, snapshot: Snapshot) -> None:
+        """Brings the layers of a snapshot here, told as progress of the source that they came with."""
+        missing = self._house.snapshots.missing(snapshot)
+        if not missing:
+            return
+        vertex = next((self._sources_of[layer] for layer in missing if layer in self._sources_of), None)
+        if vertex is None:
+            await self._house.snapshots.ensure(snapshot, lambda part, done, total, complete: None)
+            return
+        self._listener(VertexStarted(vertex.digest, time.time()))
+        begun: dict[str, float] = {}
+
+        def progress(part: str, done: int, total: int, complete: bool) -> None:
+            now = time.time()
+            self._listener(Status(vertex.digest, part, done, total, begun.setdefault(part, now), now, complete))
+
+        try:
+            await self._house.snapshots.ensure(snapshot, progress)
+        except EngineError as error:
+            self._listener(VertexCompleted(vertex.digest, time.time(), error=error.message))
+            raise
+        self._listener(VertexCompleted(vertex.digest, time.time()))
+
+    def _context(self, vertex: Vertex) -> StepContext:
+        wishes = self._wishes.get(vertex.digest, Wishes())
+
+        def log(stream: Stream, data: bytes) -> None:
+            self._listener(LogChunk(vertex.digest, stream, data, time.time()))
+
+        return StepContext(
+            vertex=vertex,
+            snapshots=self._house.snapshots,
+            mounts=self._house.mounts,
+            runtime=self._runtime,
+            log=log,
+            secrets=wishes.secrets,
+            agents=wishes.agents,
+            allowed=wishes.allowed,
+            log_path=self._log_folder / f"{vertex.digest.partition(':')[2][:16]}.log",
+        )
+
+    def _runtime(self) -> Runtime:
+        return self._house.runtime()
+
+
+class Wishes:
+    """What the targets that want a vertex bring for it. Where two name the same secret, the first one's counts."""
+
+    def __init__(
+        self,
+        secrets: Iterable[Secret] = (),
+        agents: Iterable[SSHAgent] = (),
+        allowed: frozenset[str] = frozenset(),
+    ) -> None:
+        self.secrets: dict[str, Secret] = {secret.id: secret for secret in secrets}
+        self.agents: dict[str, SSHAgent] = {agent.id: agent for agent in agents}
+        self.allowed = allowed
+
+    def joined(self, other: Wishes) -> Wishes:
+        """Both targets' wishes."""
+        return Wishes(
+            {**other.secrets, **self.secrets}.values(),
+            {**other.agents, **self.agents}.values(),
+            self.allowed | other.allowed,
+        )
+
+
+def build_id() -> str:
+    """A name for one build: sortable by time, and unlike any other."""
+    now = time.time_ns()
+    return (
+        time.strftime("%Y%m%d-%H%M%S-", time.localtime(now // 10**9))
+        + hashlib.sha256(str(now).encode()).hexdigest()[:6]
+    )
