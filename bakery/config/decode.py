@@ -11,9 +11,8 @@ from bakery.config.attributes import RESOURCE_NUMBERS, RESOURCE_TEXTS, Attribute
 from bakery.config.conversion import ConversionError, convert
 from bakery.config.draft import distinct, keyed
 from bakery.config.entries import OBJECTS, PARSERS, entry_pairs
-from bakery.config.hcl.syntax import Expression
+from bakery.config.hcl.syntax import Expression, first_span
 from bakery.config.number import to_text
-from bakery.config.start_span import start_span
 from bakery.config.target import SSHEntry
 from bakery.config.types import (
     BOOL,
@@ -42,7 +41,7 @@ _WANTED: dict[Kind, Type] = {
 
 def unsuitable(reason: str, expr: Expression) -> BakeryError:
     """A value that does not suit its attribute, in the peer's words and at its place."""
-    return BakeryError.of("Unsuitable value type", f"Unsuitable value: {reason}", start_span(expr))
+    return BakeryError.of("Unsuitable value type", f"Unsuitable value: {reason}", first_span(expr))
 
 
 def fit(attribute: Attribute, value: Value, expr: Expression) -> Value:

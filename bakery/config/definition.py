@@ -14,6 +14,9 @@ from bakery.diagnostics import BakeryError, Diagnostic, Severity, Span, did_you_
 
 T = TypeVar("T")
 
+TEMPLATE = "{{ }}"
+"""The function that renders Jinja texts of own YAML files; no file can write its name."""
+
 NAME = re.compile(r"[a-zA-Z0-9_-]+")
 """What targets and groups may be called."""
 

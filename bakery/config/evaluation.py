@@ -7,10 +7,10 @@ attributes that really need each other make a cycle.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bakery.config.attributes import ATTRIBUTES, Kind
+from bakery.config.attributes import ATTRIBUTES
 from bakery.config.decode import absent_value, fit, plain, reference_value, unsuitable
 from bakery.config.definition import Definition, Problems, missing
 from bakery.config.hcl.evaluate import evaluate
@@ -31,14 +31,6 @@ _NAMES = ListType(STRING)
 
 Resolve = Callable[[str, str], Value]
 """The merged value of an attribute of a target, for `resolved.target.NAME.ATTR`."""
-
-
-@dataclass(slots=True)
-class Evaluated:
-    """What the blocks of all files say, each on its own: drafts in file order (several may share a name), and groups."""
-
-    blocks: list[Expanded] = field(default_factory=list)
-    groups: dict[str, Group] = field(default_factory=dict)
 
 
 class Blocks:
@@ -89,7 +81,8 @@ class Blocks:
         targets = self._group_targets(name, attributes["targets"])
         description = ""
         if "description" in attributes:
-            described = fit(ATTRIBUTES["description"], *self._evaluated(attributes["description"], {}))
+            expr = attributes["description"].expr
+            described = fit(ATTRIBUTES["description"], self._evaluated(attributes["description"], {}), expr)
             description = described.raw if wholly_known(described) else ""
         names = tuple(member.raw for member in targets.raw) if wholly_known(targets) else ()
         return Group(name, tuple(text for text in names if text), description, block.label_spans[0])
@@ -101,8 +94,7 @@ class Blocks:
             return known
         with_cycle = self._entered(key, attribute, f"group.{name}.targets")
         try:
-            value, expr = self._evaluated(attribute, {})
-            targets = _names(value, attribute)
+            targets = _names(self._evaluated(attribute, {}), attribute)
         except BakeryError:
             self._values[id(attribute), "targets"] = UNKNOWN_VALUE
             raise
@@ -133,7 +125,7 @@ class Blocks:
         attribute = target.source.block.body.attributes.get("inherits")
         if attribute is None:
             return []
-        value, _ = self._evaluated(attribute, target.axes, target)
+        value = self._evaluated(attribute, target.axes, target)
         if value.is_null:
             return []
         names = _names(value, attribute)
@@ -149,8 +141,8 @@ class Blocks:
             return self._values[slot]
         key = self._entered((target.name, name), attribute, f"target.{target.name}.{name}")
         try:
-            value, expr = self._evaluated(attribute, target.axes, target)
-            fitted = fit(ATTRIBUTES[name], value, expr) if wholly_known(value) else UNKNOWN_VALUE
+            value = self._evaluated(attribute, target.axes, target)
+            fitted = fit(ATTRIBUTES[name], value, attribute.expr) if wholly_known(value) else UNKNOWN_VALUE
         except BakeryError:
             # Reported by whoever asked first; others see an unknown.
             self._values[slot] = UNKNOWN_VALUE
@@ -167,13 +159,11 @@ class Blocks:
         self._path[key] = attribute
         return key
 
-    def _evaluated(
-        self, attribute: Attribute, axes: Mapping[str, Value], target: Expanded | None = None
-    ) -> tuple[Value, Any]:
+    def _evaluated(self, attribute: Attribute, axes: Mapping[str, Value], target: Expanded | None = None) -> Value:
         scope: Scope = TargetScope(self, target)
         if axes:
             scope = ChildScope(scope, axes)
-        return evaluate(attribute.expr, scope), attribute.expr
+        return evaluate(attribute.expr, scope)
 
     # --- references ---
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.conversion import ConversionError, convert
-from bakery.config.definition import Definition, Problems
+from bakery.config.definition import TEMPLATE, Definition, Problems
 from bakery.config.functions import BUILTINS
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import unknown_variable
@@ -66,6 +66,10 @@ class Globals:
         """A built-in function, else one that a file defines: a built-in cannot be replaced."""
         if name in self._functions:
             return self._functions[name]
+        if name == TEMPLATE:
+            from bakery.config.bakery_yaml import template_function
+
+            return self._functions.setdefault(name, template_function())
         found = BUILTINS.get(name)
         block = self._definition.functions.get(name)
         if found is None and block is not None and not self._without_user_functions:
