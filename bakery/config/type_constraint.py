@@ -39,7 +39,7 @@ class _Reader:
         """The expression, or the one that a JSON string holds."""
         if not isinstance(expr, JsonString):
             return expr
-        inner, problems = parse_expression(expr.content)
+        inner, problems = parse_expression(expr.source)
         self.problems += problems
         return inner
 

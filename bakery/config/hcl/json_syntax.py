@@ -43,11 +43,10 @@ _WRONG_TYPE = "Incorrect JSON value type"
 class BlockSchema:
     """Which properties of a JSON object are blocks.
 
-    `labels` names the label levels that a block of this kind has (`("name",)` for one); `blocks` are the kinds of blocks
-    within it. Every other property is an attribute. The schema of a file is that of its (label-less) body.
+    `labels` is how many label levels a block of this kind has; `blocks` are the kinds of blocks within it. Every other property is an attribute. The schema of a file is that of its (label-less) body.
     """
 
-    labels: tuple[str, ...] = ()
+    labels: int = 0
     blocks: Mapping[str, BlockSchema] = field(default_factory=dict)
 
 
@@ -121,13 +120,11 @@ class _Builder:
         self, kind: JsonText, node: JsonNode, schema: BlockSchema, labels: tuple[JsonText, ...]
     ) -> Iterator[Block]:
         """The blocks under a property: first a level of objects for each label, then a body or an array of them."""
-        if len(labels) < len(schema.labels):
-            label_name = schema.labels[len(labels)]
-            found = list(self._properties(node, f"to specify {label_name} labels for this block"))
+        if len(labels) < schema.labels:
+            found = list(self._properties(node, "to specify name labels for this block"))
             if not found:
                 detail = (
-                    f"At least one object property is required, whose name represents the {kind.text} block's "
-                    f"{label_name}."
+                    f"At least one object property is required, whose name represents the {kind.text} block's name."
                 )
                 self.error("Missing block label", detail, node)
             for label, value in found:
@@ -181,7 +178,7 @@ class _Builder:
             template, problems = parse_template(content)
         else:
             template = Literal(content, 0, len(node.text), string(node.text))
-        return JsonString(self.source, node.start, node.end, content, template, tuple(problems))
+        return JsonString(content, 0, len(node.text), template, tuple(problems), (node.start, node.end))
 
 
 def _is_null(node: JsonNode) -> bool:

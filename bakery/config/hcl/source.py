@@ -66,5 +66,9 @@ class Source:
         """The stretch of the user's file from offset `start` to before `end`."""
         return Span(self.file, self.position(start), self.position(end))
 
+    def file_span(self, start: int, end: int) -> Span:
+        """The stretch between two offsets in the file itself, whatever text this is a source for."""
+        return Span(self.file, self.lines.position(start), self.lines.position(end))
+
     def __repr__(self) -> str:
         return f"Source({self.file.name!r})"

@@ -81,14 +81,21 @@ class TemplateJoin(Node):
 
 @dataclass(frozen=True, slots=True)
 class JsonString(Node):
-    """A string of a JSON file: a template. `content` is the decoded text, for readers who expect a bare expression in it.
+    """A string of a JSON or YAML file: a template.
 
-    `problems` are those of the template; they only matter if somebody evaluates it.
+    `source.text` is the decoded text, for readers who expect a bare expression in it. `problems` are those of the
+    template, which matter only if somebody evaluates it. `token` is where in the file the string stands, if that is
+    more than its text (the quotes).
     """
 
-    content: Source
     template: Expression
     problems: tuple[Diagnostic, ...] = ()
+    token: tuple[int, int] | None = None
+
+    @property
+    def span(self) -> Span:
+        """The place in the user's file, quotes included."""
+        return self.source.file_span(*self.token) if self.token else self.source.span(self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,9 +323,10 @@ class Block(Node):
 
     @property
     def header_span(self) -> Span:
-        """From the type to the end of the last label: what points at a block as a whole."""
+        """What points at a block as a whole: its type to its last label, or in JSON, the opening brace."""
         end = self.label_ranges[-1][1] if self.label_ranges else self.type_range[1]
-        return self.source.span(self.type_range[0], end)
+        is_one_line = "\n" not in self.source.text[self.start : end] and self.start == self.type_range[0]
+        return self.source.span(self.start, end) if is_one_line else self.open_brace_span
 
     @property
     def open_brace_span(self) -> Span:
