@@ -36,8 +36,8 @@ class Readable(Protocol):
 class Member:
     """One member of an archive. `name` and `link` as written (bytes that are no UTF-8 are surrogates).
 
-    `size` is how many bytes of data follow in the stream. If the file has holes, `ranges` says where those bytes belong and
-    `real_size` how long it is.
+    `size` is how many bytes of data follow in the stream. If the file has holes, `ranges` says where those bytes
+    belong and `real_size` how long it is.
     """
 
     name: str
