@@ -157,7 +157,7 @@ def _expression(node: YamlNode) -> Expression:
         return Call(source, start, end, TEMPLATE, (literal,), False, end, start, end)
     # For readers that want what stands in a string: types and parameter names.
     inside = [min(start + offset, end) for offset in range(len(node.value) + 1)]
-    return JsonString(source.embed(node.value, inside), 0, len(node.value), literal)
+    return JsonString(source.embed(node.value, inside), 0, len(node.value), literal, token=(start, end))
 
 
 def _scalar(node: YamlNode) -> Value:

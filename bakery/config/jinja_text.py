@@ -7,13 +7,15 @@ those that work on plain data are there, and every function of the bake language
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import builtins
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, Undefined, nodes
 from jinja2.exceptions import SecurityError, TemplateError
+from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from bakery.config.hcl.evaluate import evaluate
@@ -33,6 +35,8 @@ _SELF = "self_"
 """What `self` is called while Jinja runs, which has a meaning of its own for that name."""
 
 _RESULT = "result"
+
+_LOOP = frozenset({"index", "index0", "first", "last", "length"})
 
 _FILTERS = frozenset(
     {
@@ -91,6 +95,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         """A key of a map; never an attribute of an object."""
         if isinstance(obj, dict) and attribute in obj:
             return obj[attribute]
+        if isinstance(obj, LoopContext) and attribute in _LOOP:
+            return builtins.getattr(obj, attribute)
         return self.undefined(obj=obj, name=attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
@@ -179,7 +185,8 @@ def _compiled(text: str) -> tuple[frozenset[str], Template]:
     if parsed.lone:
         expression = next(tree.body[0].iter_child_nodes())
         assign = nodes.Assign(nodes.Name(_RESULT, "store", lineno=1), expression, lineno=1)
-        tree = nodes.Template([assign], lineno=1).set_environment(_environment())
+        tree = nodes.Template([assign], lineno=1)
+        tree.set_environment(_environment())
     return names, _environment().from_string(tree)
 
 
