@@ -1,0 +1,116 @@
+"""Steps in bubblewrap: its namespaces and mounts, and a launcher of our own for what it does not know."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
+
+import trio
+
+from engine.errors import StepError
+from engine.events import Stream
+from engine.llb.ops import NetMode, SecurityMode
+from engine.sandbox import process
+from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
+from engine.sandbox.defaults import SHM_SIZE
+from engine.sandbox.entry import NOT_EXECUTABLE, entry
+
+_KEPT = 4096
+"""Bytes of what was said that are kept in case the sandbox itself fails."""
+
+
+class Bubblewrap:
+    """The default runtime: a few milliseconds a step, no daemon, nothing on disk."""
+
+    name = "bubblewrap"
+
+    def __init__(self, binary: Path) -> None:
+        self._binary = str(binary)
+
+    async def run(self, step: Step, root: Path, output: Output) -> Exit:
+        """Runs a step; see `Runtime.run`.
+
+        All processes of the step have `no_new_privs`, for bubblewrap knows no other way: set-user-ID programs, such as
+        sudo in the hands of an ordinary user, give no privileges. An OCI runtime does without it, as BuildKit does.
+        """
+        said = bytearray()
+
+        def listen(stream: Stream, data: bytes) -> None:
+            said.extend(data[: _KEPT - len(said)])
+            output(stream, data)
+
+        with ExitStack() as files:
+            info, info_end = _pipe(files)
+            status, status_end = _pipe(files)
+
+            def started() -> None:
+                info_end.close()
+                status_end.close()
+
+            async def find_init() -> int | None:
+                await trio.lowlevel.wait_readable(info.fileno())
+                text = info.read(_KEPT)
+                return int(json.loads(text)["child-pid"]) if text else None
+
+            program = entry(step, status_end.fileno())
+            launcher = program.memory_file()
+            files.callback(os.close, launcher)
+            args = [self._binary, *_arguments(step, root, info_end.fileno()), "--", f"/proc/self/fd/{launcher}"]
+            command = process.Command(args, files=(launcher, status_end.fileno(), info_end.fileno()))
+            code = await process.run(command, listen, find_init, started)
+            reached = status.read(16) or b""
+        if not reached:
+            why = program.problem(code) or bytes(said).decode(errors="replace").strip() or f"bwrap ended with {code}"
+            raise StepError(f"the sandbox could not be set up: {why}")
+        if reached.endswith(NOT_EXECUTABLE):
+            output(Stream.STDERR, f"{step.args[0]}: no such program, or not executable\n".encode())
+        return Exit(code if code >= 0 else 128 - code)
+
+
+def _pipe(files: ExitStack) -> tuple[FileIO, FileIO]:
+    ends = os.pipe2(os.O_CLOEXEC)
+    return files.enter_context(FileIO(ends[0], "r")), files.enter_context(FileIO(ends[1], "w"))
+
+
+def _arguments(step: Step, root: Path, info: int) -> Iterator[str]:
+    insecure = step.security is SecurityMode.INSECURE
+    yield from ("--die-with-parent", "--as-pid-1", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
+    yield from ("--hostname", step.hostname, "--info-fd", str(info))
+    # All for the launcher, which gives away what the step may not have.
+    yield from ("--cap-add", "ALL")
+    if step.network is NetMode.NONE:
+        yield "--unshare-net"
+    # bwrap's `--bind` allows no device nodes (nodev), so the nodes that a step may make lead nowhere.
+    yield from ("--dev-bind" if insecure else "--bind", str(root), "/")
+    yield from ("--proc", "/proc", "--dev", "/dev", "--mqueue", "/dev/mqueue")
+    yield from ("--perms", "1777", "--size", str(SHM_SIZE), "--tmpfs", "/dev/shm")
+    if insecure:
+        for device in _devices():
+            yield from ("--dev-bind", device, device)
+    for mount in step.mounts:
+        yield from _mount(mount)
+    if step.readonly_root:
+        yield from ("--remount-ro", "/")
+
+
+def _mount(mount: BindMount | TmpfsMount) -> Iterator[str]:
+    if isinstance(mount, BindMount):
+        # Always nosuid and nodev; `noexec` stays where the source has it.
+        yield from ("--ro-bind" if mount.readonly else "--bind", str(mount.source), mount.dest)
+        return
+    yield from ("--perms", "1777")
+    if mount.size:
+        yield from ("--size", str(mount.size))
+    yield from ("--tmpfs", mount.dest)
+
+
+def _devices() -> list[str]:
+    """The device nodes of this machine, for a step that may have all of them."""
+    with os.scandir("/dev") as entries:
+        kinds = ((item.path, item.stat(follow_symlinks=False).st_mode) for item in entries)
+        return sorted(path for path, mode in kinds if stat.S_ISCHR(mode) or stat.S_ISBLK(mode))

@@ -1,0 +1,162 @@
+"""The way into a step for its first process: last mounts, limits, ids, capabilities, filter, then the program."""
+
+from __future__ import annotations
+
+import os
+import platform
+import struct
+from functools import cache
+from pathlib import Path
+
+from engine.errors import StepError
+from engine.llb.ops import SecurityMode
+from engine.sandbox.contract import Step
+from engine.sandbox.defaults import (
+    CAPABILITIES,
+    DEFAULT_CAPABILITIES,
+    MASKED_PATHS,
+    READONLY_PATHS,
+    RLIMITS,
+    mask_of,
+)
+from engine.sandbox.launcher import Argument, Launcher, Words, strings
+from engine.sandbox.seccomp import filter_program
+from engine.snapshots.kernel import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+
+RUNNING = b"r"
+"""Written to the status pipe right before the program is executed."""
+NOT_EXECUTABLE = b"x"
+"""Written after it, when no program could be executed; the exit code is then 1, as with BuildKit."""
+
+# linux/prctl.h, linux/capability.h, linux/seccomp.h, linux/close_range.h
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 1, 24, 47, 4
+_CAPABILITY_VERSION_3 = 0x20080522
+_SECCOMP_SET_MODE_FILTER = 1
+_CLOSE_RANGE_CLOEXEC = 4
+_ALL_FDS = 0xFFFFFFFF
+_AT_FDCWD = -100
+_SIGKILL = 9
+_SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
+
+
+class Entry:
+    """A launcher whose failures have names."""
+
+    def __init__(self) -> None:
+        self._launcher = Launcher()
+        self._problems: list[str] = []
+
+    def must(self, problem: str, name: str, *arguments: Argument) -> None:
+        """A call without which the step does not start."""
+        if problem not in self._problems:
+            self._problems.append(problem)
+        self._launcher.call(name, *arguments, failure=self._problems.index(problem) + 1)
+
+    def may(self, name: str, *arguments: Argument) -> None:
+        """A call that may fail."""
+        self._launcher.call(name, *arguments)
+
+    def problem(self, exit_code: int) -> str:
+        """What failed, if this is the exit code of a call that did."""
+        return self._problems[exit_code - 1] if 0 < exit_code <= len(self._problems) else ""
+
+    def memory_file(self) -> int:
+        """See `Launcher.memory_file`."""
+        return self._launcher.memory_file()
+
+
+def entry(step: Step, status: int) -> Entry:
+    """The way into a step under bubblewrap; `status` is the number of the status pipe in the new process.
+
+    Raises:
+        StepError: for a limit that does not exist.
+        UnsupportedError: on a machine without a launcher.
+    """
+    calls = Entry()
+    insecure = step.security is SecurityMode.INSECURE
+    _mounts(calls, insecure)
+    calls.may("umask", 0o022)
+    _limits(calls, step)
+    calls.must(f"cannot change to the folder {step.cwd}", "chdir", step.cwd)
+    _identity(calls, step, frozenset(CAPABILITIES) if insecure else DEFAULT_CAPABILITIES)
+    # The kernel forgets this one when ids change, so bwrap's own --die-with-parent no longer counts.
+    calls.must("cannot bind the step to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    if not insecure:
+        program = filter_program(platform.machine())
+        calls.must(
+            "cannot filter system calls", "seccomp", _SECCOMP_SET_MODE_FILTER, 0, Words((len(program) // 8, program))
+        )
+    calls.may("close_range", 3, _ALL_FDS, _CLOSE_RANGE_CLOEXEC)
+    _execute(calls, step, status)
+    return calls
+
+
+def _mounts(calls: Entry, insecure: bool) -> None:
+    calls.may("unlinkat", _AT_FDCWD, "/dev/core", 0)  # bwrap makes it, Docker does not
+    calls.must("cannot mount /sys", "mount", "sysfs", "/sys", "sysfs", _SAFE | (0 if insecure else MS_RDONLY), 0)
+    if insecure:
+        for path in READONLY_PATHS:  # bwrap has made some of them read-only
+            calls.may("mount", 0, path, 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
+        return
+    for path in _present(READONLY_PATHS):
+        problem = f"cannot make {path} read-only"
+        calls.must(problem, "mount", path, path, 0, MS_BIND | MS_REC, 0)
+        calls.must(problem, "mount", 0, path, 0, MS_REMOUNT | MS_BIND | MS_RDONLY | _SAFE, 0)
+    for path in _present(MASKED_PATHS):
+        problem = f"cannot hide {path}"
+        if os.path.isdir(path):
+            calls.must(problem, "mount", "tmpfs", path, "tmpfs", MS_RDONLY | _SAFE, 0)
+        else:
+            calls.must(problem, "mount", "/dev/null", path, 0, MS_BIND, 0)
+
+
+@cache
+def _present(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that this kernel has: the step's /proc and /sys show the same ones."""
+    return tuple(path for path in paths if os.path.exists(path))
+
+
+def _limits(calls: Entry, step: Step) -> None:
+    for limit in step.ulimits:
+        if limit.name not in RLIMITS:
+            raise StepError(f"there is no ulimit called {limit.name}", hint=f"known are {', '.join(RLIMITS)}")
+        values = Words((limit.soft, limit.hard))
+        calls.must(f"cannot set the ulimit {limit.name}", "prlimit64", 0, RLIMITS[limit.name], values, 0)
+
+
+def _identity(calls: Entry, step: Step, capabilities: frozenset[str]) -> None:
+    for number in range(_last_capability() + 1):
+        if number >= len(CAPABILITIES) or CAPABILITIES[number] not in capabilities:
+            calls.must("cannot drop a capability", "prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
+    calls.must("cannot clear capabilities", "prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    groups = struct.pack(f"<{len(step.groups)}I", *step.groups)
+    calls.must("cannot set groups", "setgroups", len(step.groups), groups)
+    calls.must(f"cannot become group {step.gid}", "setresgid", step.gid, step.gid, step.gid)
+    calls.must(f"cannot become user {step.uid}", "setresuid", step.uid, step.uid, step.uid)
+    mask = 0 if step.uid else mask_of(capabilities)
+    low, high = mask & 0xFFFFFFFF, mask >> 32
+    header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
+    calls.must("cannot set capabilities", "capset", header, struct.pack("<6I", low, low, 0, high, high, 0))
+
+
+@cache
+def _last_capability() -> int:
+    return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
+def _execute(calls: Entry, step: Step, status: int) -> None:
+    calls.must("cannot report", "write", status, RUNNING, 1)
+    arguments, environment = strings(step.args), strings(step.env)
+    for path in _candidates(step):
+        calls.may("execve", path, arguments, environment)
+    calls.may("write", status, NOT_EXECUTABLE, 1)
+    calls.may("exit_group", 1)
+
+
+def _candidates(step: Step) -> list[str]:
+    """Where the program may be, as `execvp` would look for it."""
+    name = step.args[0]
+    if "/" in name:
+        return [name]
+    path = next((item.partition("=")[2] for item in step.env if item.startswith("PATH=")), "")
+    return [f"{folder or '.'}/{name}" for folder in path.split(":")]

@@ -1,0 +1,165 @@
+"""The last steps before a step's program: system calls that must be made inside the sandbox, by the process itself.
+
+bubblewrap knows nothing of groups, users other than its own, resource limits or the bounding set, and the root file
+system of a step holds no tool that could do it. So Python writes down the *list of system calls* to make, ending in
+`execve`, and puts before it an ELF header and a score of instructions that make one call after the other. The result is
+a program of a few kilobytes in a memory file: nothing of it is on a disk, and it costs no measurable time.
+
+    loop:  load number and six arguments from the table;  system call;  next row
+           if it failed and the row has an exit code: exit with that;  else loop
+
+ELF: System V ABI, chapters 4 and 5. Call numbers: `asm/unistd_64.h` and `asm-generic/unistd.h` of Linux.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.errors import UnsupportedError
+
+_BASE = 0x400000
+_HEADERS = 64 + 56
+_ROW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A processor architecture: its ELF number, the loop, and its call numbers."""
+
+    elf: int
+    loop: bytes
+    """Made for a table that begins right behind it."""
+    calls: dict[str, int]
+
+
+_X86_64 = Machine(
+    elf=62,
+    loop=bytes.fromhex(
+        "488d2d41000000"  # lea rbp, [rip + 0x41]: the table
+        "488b4500 488b7d08 488b7510 488b5518"  # mov rax/rdi/rsi/rdx, [rbp + …]
+        "4c8b5520 4c8b4528 4c8b4d30"  # mov r10/r8/r9, [rbp + …]
+        "0f05"  # syscall
+        "488b7d38 4883c540"  # mov rdi, [rbp + 56]; add rbp, 64
+        "4885c0 79d5"  # test rax, rax; jns: next row
+        "4885ff 74d0"  # test rdi, rdi; jz: next row
+        "b8e7000000 0f05"  # mov eax, exit_group; syscall
+        "0f0b 9090 9090 9090 9090"  # ud2, then filling up to a multiple of eight
+    ),
+    calls={
+        "write": 1, "execve": 59, "chdir": 80, "umask": 95, "setgroups": 116, "setresuid": 117, "setresgid": 119,
+        "capset": 126, "prctl": 157, "mount": 165, "exit_group": 231, "unlinkat": 263, "prlimit64": 302, "seccomp": 317,
+        "close_range": 436,
+    },
+)  # fmt: skip
+
+_AARCH64 = Machine(
+    elf=183,
+    loop=struct.pack(
+        "<16I",
+        0x10000213,  # adr x19, +64: the table
+        0xF9400268, 0xF9400660, 0xF9400A61, 0xF9400E62, 0xF9401263, 0xF9401664, 0xF9401A65,  # ldr x8, x0 … x5
+        0xD4000001,  # svc
+        0xF9401E69, 0x91010273,  # ldr x9, [x19, 56]; add x19, x19, 64
+        0xB6FFFEC0,  # tbz x0, 63: next row
+        0xB4FFFEA9,  # cbz x9: next row
+        0xAA0903E0, 0xD2800BC8, 0xD4000001,  # mov x0, x9; mov x8, exit_group; svc
+    ),
+    calls={
+        "unlinkat": 35, "mount": 40, "chdir": 49, "write": 64, "capset": 91, "exit_group": 94, "setresuid": 147,
+        "setresgid": 149, "setgroups": 159, "umask": 166, "prctl": 167, "execve": 221, "prlimit64": 261, "seccomp": 277,
+        "close_range": 436,
+    },
+)  # fmt: skip
+
+_MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An array of 64-bit words in memory; bytes in it stand for their address."""
+
+    items: tuple[int | bytes, ...]
+
+
+Argument = int | bytes | str | Words
+"""A number, or the address of bytes, of a text with its ending zero, or of words."""
+
+
+def strings(texts: Sequence[str]) -> Words:
+    """An `argv` or `envp`."""
+    return Words((*(os.fsencode(text) + b"\0" for text in texts), 0))
+
+
+class Launcher:
+    """A list of system calls to be made one after the other."""
+
+    def __init__(self, machine: str = "") -> None:
+        """For this machine's architecture, or another one. Raises UnsupportedError where there is no loop for it."""
+        name = machine or platform.machine()
+        if name not in _MACHINES:
+            raise UnsupportedError(
+                f"steps cannot be started with bubblewrap on {name}", hint="install crun or runc, and use --runtime"
+            )
+        self._machine = _MACHINES[name]
+        self._rows: list[tuple[str, tuple[Argument, ...], int]] = []
+
+    def call(self, name: str, *arguments: Argument, failure: int = 0) -> None:
+        """Adds a call; if it fails, the process ends with the exit code `failure`, or goes on if that is 0."""
+        self._rows.append((name, arguments, failure))
+
+    def program(self) -> bytes:
+        """The ELF file."""
+        data = _Data(_HEADERS + len(self._machine.loop) + _ROW * len(self._rows))
+        table = b""
+        for name, arguments, failure in self._rows:
+            words = [data.place(argument) for argument in arguments]
+            words += [0] * (6 - len(words))
+            table += struct.pack("<8Q", self._machine.calls[name], *words, failure)
+        image = self._machine.loop + table + bytes(data.content)
+        return _elf(self._machine.elf, _HEADERS + len(image)) + image
+
+    def memory_file(self) -> int:
+        """The program as an open file in memory, to be run as `/proc/self/fd/N`; the caller closes it."""
+        fd = os.memfd_create("step", os.MFD_CLOEXEC)
+        try:
+            os.write(fd, self.program())
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+
+class _Data:
+    """What the arguments point to, behind the table."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self.content = bytearray()
+
+    def place(self, argument: Argument) -> int:
+        if isinstance(argument, int):
+            return argument & (1 << 64) - 1
+        if isinstance(argument, str):
+            return self._put(os.fsencode(argument) + b"\0")
+        if isinstance(argument, bytes):
+            return self._put(argument)
+        words = [self.place(item) for item in argument.items]
+        return self._put(struct.pack(f"<{len(words)}Q", *words))
+
+    def _put(self, data: bytes) -> int:
+        self.content += bytes(-(self._offset + len(self.content)) % 8)
+        address = _BASE + self._offset + len(self.content)
+        self.content += data
+        return address
+
+
+def _elf(machine: int, size: int) -> bytes:
+    """The header of a static executable, and that of its one segment: the whole file, readable and executable."""
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header = struct.pack("<HHIQQQIHHHHHH", 2, machine, 1, _BASE + _HEADERS, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, size, size, 0x10000)
+    return ident + header + segment

