@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bakery.config.attributes import ATTRIBUTES
+from bakery.config.edits import NAMES
 from bakery.config.hcl.json_syntax import BlockSchema
 from bakery.config.hcl.syntax import Attribute, Block, Body
 from bakery.diagnostics import BakeryError, Diagnostic, Severity, Span, did_you_mean
@@ -160,17 +161,8 @@ class Definition:
 def known_attributes(block_type: str, dialect: Dialect) -> frozenset[str]:
     """The attributes that a block of a type may have."""
     if block_type == "target" and dialect.own:
-        return _KNOWN["target"] | EDITS.keys()
+        return _KNOWN["target"] | NAMES.keys()
     return _KNOWN[block_type]
-
-
-EDITS: Mapping[str, tuple[str, str]] = {
-    f"{prefix}-{name}": (prefix, name)
-    for name, attribute in ATTRIBUTES.items()
-    if attribute.kind.value.startswith("list") or attribute.kind.value.startswith("map")
-    for prefix in ("append", "remove")
-}
-"""Attributes of bakery's own files that change an inherited list or map: `append-tags`, `remove-args`…"""
 
 
 def unknown_name(what: str, name: str, known: Iterable[str], span: Span | None, strict: bool) -> Diagnostic:

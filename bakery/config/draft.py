@@ -6,7 +6,7 @@ Nothing in a draft is changed in place once it is merged: drafts of parents are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -56,6 +56,8 @@ class TargetDraft:
     inherits: list[str] = field(default_factory=list)
     span: Span | None = None
     matrix: Mapping[str, str] = field(default_factory=dict)
+    edits: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+    """Changes to what is inherited, made once everything is merged."""
     folder: str = ""
     """Where an implicit `.` context lies, from the working folder."""
 

@@ -6,44 +6,44 @@ attributes that really need each other make a cycle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bakery.config.attributes import ATTRIBUTES
 from bakery.config.decode import absent_value, fit, plain, reference_value, unsuitable
 from bakery.config.definition import Definition, Problems, missing
+from bakery.config.edits import NAMES, Edit
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import ChildScope, Scope
 from bakery.config.hcl.syntax import AttributeStep
 from bakery.config.matrix import Expanded, expand
+from bakery.config.resolved import ResolvedValues
 from bakery.config.target import Group
 from bakery.config.types import STRING, ListType
 from bakery.config.values import UNKNOWN_VALUE, Value, list_of, object_of, string, wholly_known
-from bakery.diagnostics import BakeryError, did_you_mean
+from bakery.diagnostics import BakeryError, Span, did_you_mean
 
 if TYPE_CHECKING:
+    from bakery.config.draft import TargetDraft
     from bakery.config.functions.function import Function
     from bakery.config.globals import Globals
     from bakery.config.hcl.syntax import Attribute, Block, ScopeTraversal
 
 _NAMES = ListType(STRING)
 
-Resolve = Callable[[str, str], Value]
-"""The merged value of an attribute of a target, for `resolved.target.NAME.ATTR`."""
-
 
 class Blocks:
     """The targets and groups of a definition, and the scope in which their attributes are evaluated."""
 
-    def __init__(self, definition: Definition, scope: Globals) -> None:
+    def __init__(self, definition: Definition, scope: Globals, compose: Mapping[str, TargetDraft]) -> None:
         self.definition = definition
         self.globals = scope
         self.expanded: dict[str, list[Expanded]] = {}
         self._made_groups: dict[str, list[str]] = {}
         self._values: dict[tuple[int, str], Value | None] = {}
         self._path: dict[tuple[str, str], Attribute] = {}
-        self.resolve: Resolve | None = None
+        self.resolved = ResolvedValues(self, compose)
 
     def expand_all(self) -> None:
         """Work out names and matrices of all targets. Raises BakeryError with all that is wrong."""
@@ -120,6 +120,21 @@ class Blocks:
                 problems.found.extend(error.diagnostics)
         return found
 
+    def edits(self, target: Expanded) -> list[Edit]:
+        """What a block of an own file appends to or removes from what it inherits. Raises BakeryError."""
+        if not target.source.origin.dialect.own:
+            return []
+        found: list[Edit] = []
+        for name, attribute in target.source.block.body.attributes.items():
+            if name not in NAMES:
+                continue
+            verb, of = NAMES[name]
+            kind = ATTRIBUTES[of] if verb == "append" else ATTRIBUTES["ulimits"]
+            value = fit(kind, self._evaluated(attribute, target.axes, target), attribute.expr)
+            if value.raw is not None and wholly_known(value):
+                found.append(Edit(ATTRIBUTES[of], verb, tuple(plain(kind, value, attribute.expr))))
+        return found
+
     def inherits(self, target: Expanded) -> list[str]:
         """The parents a block names. Raises BakeryError."""
         attribute = target.source.block.body.attributes.get("inherits")
@@ -189,6 +204,15 @@ class Blocks:
             return absent_value(known)
         return reference_value(known, value, target.source.block.body.attributes[name].expr)
 
+    def resolved_reference(self, reference: ScopeTraversal) -> Value:
+        """`resolved.target.NAME.ATTR`: the attribute with all that the target inherits."""
+        names = [step.name if isinstance(step, AttributeStep) else "" for step in reference.steps[:3]]
+        if len(names) < 3 or names[0] != "target" or names[2] not in ATTRIBUTES:
+            raise BakeryError.of("Invalid expression", "resolved.target.NAME.ATTRIBUTE is required", reference.span)
+        if names[1] not in self.resolved.names():
+            raise _missing_element(names[1], self.resolved.names(), reference.steps[1].span)
+        return object_of({"target": object_of({names[1]: object_of({names[2]: self.resolved.value(*names[1:])})})})
+
     def group_reference(self, reference: ScopeTraversal) -> Value:
         """`group.NAME.targets`: what the group lists itself."""
         known = {**dict.fromkeys(self._made_groups), **dict.fromkeys(self.definition.groups)}
@@ -211,13 +235,7 @@ class Blocks:
             )
         names = list(known)
         if first.name not in names:
-            near = did_you_mean(first.name, names)
-            raise BakeryError.of(
-                "Missing map element",
-                f'This map does not have an element with the key "{first.name}".'
-                + (f' Did you mean "{near}"?' if near else ""),
-                first.span,
-            )
+            raise _missing_element(first.name, names, first.span)
         return first.name
 
 
@@ -228,6 +246,11 @@ class TargetScope:
     blocks: Blocks
     current: Expanded | None = None
 
+    @property
+    def own(self) -> bool:
+        """Whether the block stands in one of bakery's own files, which know more names."""
+        return self.current is not None and self.current.source.origin.dialect.own
+
     def variable(self, reference: ScopeTraversal) -> Value:
         """`target.…` and `group.…` worked out as far as the reference needs; else a global."""
         match reference.name:
@@ -235,7 +258,9 @@ class TargetScope:
                 return self.blocks.target_reference(reference)
             case "group":
                 return self.blocks.group_reference(reference)
-            case "self" if self.current is not None and self.current.source.origin.dialect.own:
+            case "resolved" if self.own:
+                return self.blocks.resolved_reference(reference)
+            case "self" if self.current is not None and self.own:
                 return object_of({"name": string(self.current.name), "matrix": object_of(self.current.axes)})
         return self.blocks.globals.variable(reference)
 
@@ -246,6 +271,12 @@ class TargetScope:
     def function_names(self) -> Iterable[str]:
         """All names of functions."""
         return self.blocks.globals.function_names()
+
+
+def _missing_element(name: str, known: Iterable[str], span: Span) -> BakeryError:
+    near = did_you_mean(name, known)
+    detail = f'This map does not have an element with the key "{name}".'
+    return BakeryError.of("Missing map element", detail + (f' Did you mean "{near}"?' if near else ""), span)
 
 
 def _second_step(reference: ScopeTraversal) -> str | None:

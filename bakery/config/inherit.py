@@ -61,6 +61,8 @@ class Inheritance:
             if inherited is not None:
                 result.lay(inherited)
         result.lay(own)
+        for edit in own.edits:
+            edit(result.values)
         for override in self._overrides.get(name, ()):
             override(result)
         _normalise(result)

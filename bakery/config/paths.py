@@ -34,10 +34,10 @@ def joined(folder: str, path: str) -> str:
     return clean_path(f"{folder}/{path}") if folder else path
 
 
-def rebase_contexts(values: dict[str, Any], folder: str) -> None:
-    """Let the contexts that one block sets start in `folder`."""
+def rebase_contexts(values: dict[str, Any], folder: str, main_folder: str) -> None:
+    """Let the contexts that one block sets start in `folder`, the main one in `main_folder`."""
     if isinstance(values.get("context"), str) and values["context"]:
-        values["context"] = joined(folder, values["context"])
+        values["context"] = joined(main_folder, values["context"])
     if "contexts" in values:
         values["contexts"] = {
             name: joined(folder, where) if where else where for name, where in values["contexts"].items()

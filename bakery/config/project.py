@@ -130,7 +130,7 @@ def _add_compose(
     result = compose_targets(sources.compose, names, sources.compose_folder, read_file)
     for draft in result.drafts.values():
         if sources.compose_folder:
-            rebase_contexts(draft.values, sources.compose_folder)
+            rebase_contexts(draft.values, sources.compose_folder, sources.compose_folder)
         declared.drafts[draft.name] = draft
     if result.group is not None:
         declared.groups["default"] = result.group
@@ -159,7 +159,7 @@ def _add_blocks(
     }
     scope = Globals(definition, Overrides(flags, environment), builtins)
     scope.resolve()
-    blocks = Blocks(definition, scope)
+    blocks = Blocks(definition, scope, dict(declared.drafts))
     draft_blocks(blocks, declared.drafts)
     for name, group in blocks.groups().items():
         declared.groups[name] = group
