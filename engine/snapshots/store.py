@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from engine.state import State
 
+_BELOW = "below"
 Progress = Callable[[str, int, int, bool], None]
 """Tells of a part: its id, bytes done, bytes in all (0 if unknown), whether it is complete."""
 
@@ -50,6 +51,8 @@ class NewLayer:
         """What the layer changes, in overlay form."""
         self.work = folder / "work"
         """The overlay's own folder."""
+        self.below = base
+        """What the changes are measured against: whoever writes the layer's tar needs it to know what is new."""
         self._store = store
         self._folder = folder
         self.committed: Snapshot | None = None
@@ -67,6 +70,8 @@ class NewLayer:
             StateError: if the disk is full or cannot be written to.
         """
         discard(self.work)
+        if layer is None:
+            (self._folder / _BELOW).write_text(" ".join(self.below.layers))
         name = layer or LayerID(secrets.token_hex(8))
         self._store.record(name, self._folder, description)
         self.committed = Snapshot((*self.base.layers, name))
@@ -99,6 +104,13 @@ class SnapshotStore:
     def layer_path(self, layer: LayerID) -> Path:
         """The folder of a layer's content; whether it is there is another question."""
         return self._state.layers / layer / "fs"
+
+    def below(self, layer: LayerID) -> Snapshot | None:
+        """What a layer's changes were measured against when it was made here; None for one that came with an image."""
+        try:
+            return Snapshot(tuple(LayerID(name) for name in (self._state.layers / layer / _BELOW).read_text().split()))
+        except FileNotFoundError:
+            return None
 
     @contextmanager
     def new_layer(self, base: Snapshot) -> Iterator[NewLayer]:
@@ -189,6 +201,7 @@ class SnapshotStore:
         if upper.layers[: len(lower.layers)] == lower.layers:
             return Snapshot(upper.layers[len(lower.layers) :])
         with self.new_layer(Snapshot()) as layer:
+            layer.below = lower
             try:
                 write_difference(self.tree(lower), self.tree(upper), layer.path, self._form)
             except OSError as error:
