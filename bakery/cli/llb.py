@@ -28,14 +28,15 @@ def llb(form: str, **options: Any) -> None:
     """
     request = load_request(options)
     from bakery import config
+    from bakery.cli.grants import check_grants
     from bakery.cli.report import report_warnings
-    from bakery.cli.run import build_options, check_grants
+    from bakery.cli.run import build_options
     from bakery.graph.build import lower_project
 
     project = config.load(request)
     report_warnings(project.warnings)
-    check_grants(project, request)
-    lowered = lower_project(project, build_options(options))
+    allowed = check_grants(project, request)
+    lowered = lower_project(project, build_options(options, allowed))
     wanted = {name: lowered[name] for name, target in project.targets.items() if target.requested}
     if form == "pb":
         _write_pb(wanted)

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bakery import config
+from bakery.cli.grants import check_grants
 from bakery.cli.metadata import write_metadata
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project
 from bakery.console.display import make_display
 from bakery.console.errors import FAILED, INTERRUPTED
-from bakery.diagnostics import BakeryError, Diagnostic
+from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from engine.request import BuildResult, Outcome
 
@@ -23,11 +23,11 @@ def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: 
 
     Raises BakeryError or EngineError for what keeps it from beginning.
     """
-    check_grants(project, request)
+    allowed = check_grants(project, request)
     _check_calls(project)
     names = [target.name for target in project.targets.values()]
     with make_display(options["progress"], sys.stderr, os.environ, targets=names, debug=debug) as display:
-        result = run_build(project, build_options(options), display.listen)
+        result = run_build(project, build_options(options, allowed), display.listen)
         display.finish(result)
     if display.fault:
         raise display.fault
@@ -36,22 +36,15 @@ def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: 
     return result_code(result)
 
 
-def build_options(options: dict[str, Any]) -> BuildOptions:
+def build_options(options: dict[str, Any], allowed: frozenset[str]) -> BuildOptions:
     """How to build, from the parsed command line."""
     root = options.get("root")
     return BuildOptions(
         root=Path(root).absolute() if root else None,
         jobs=options.get("jobs"),
         runtime=options.get("runtime") or "",
-        allowed=frozenset(options["allow"]),
+        allowed=allowed,
     )
-
-
-def check_grants(project: Project, request: LoadRequest) -> None:
-    """Raises BakeryError if the targets ask more of this machine than was allowed."""
-    missing: tuple[Diagnostic, ...] = config.check_allowed(project, request)
-    if missing:
-        raise BakeryError(*missing)
 
 
 def result_code(result: BuildResult) -> int:

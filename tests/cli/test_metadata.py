@@ -1,0 +1,45 @@
+import json
+import os
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+
+from bakery.cli.metadata import metadata, write_metadata
+from bakery.diagnostics import BakeryError
+from engine.request import BuildResult, Outcome, TargetResult
+
+DESCRIPTOR = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 480}
+
+
+def result(**metadata: str) -> BuildResult:
+    return BuildResult({"app": TargetResult("app", Outcome.SUCCEEDED, metadata)})
+
+
+def test_descriptors_are_objects_however_they_travelled() -> None:
+    text = json.dumps(DESCRIPTOR)
+    for value in (text, b64encode(text.encode()).decode()):
+        found = result(**{"containerimage.descriptor": value, "containerimage.digest": "sha256:1"})
+        assert metadata(found) == {
+            "app": {"containerimage.descriptor": DESCRIPTOR, "containerimage.digest": "sha256:1"}
+        }
+
+
+def test_what_is_no_object_stays_a_text() -> None:
+    assert metadata(result(**{"containerimage.descriptor": "?"})) == {"app": {"containerimage.descriptor": "?"}}
+
+
+def test_the_file_is_written_whole_with_ordinary_rights(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        write_metadata(tmp_path / "meta.json", result(a="1"))
+    finally:
+        os.umask(mask)
+    assert json.loads((tmp_path / "meta.json").read_text()) == {"app": {"a": "1"}}
+    assert (tmp_path / "meta.json").stat().st_mode & 0o777 == 0o644
+    assert os.listdir(tmp_path) == ["meta.json"]
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BakeryError, match=r"--metadata-file: .*none/meta\.json: no such file or directory"):
+        write_metadata(tmp_path / "none" / "meta.json", result())

@@ -1,0 +1,135 @@
+"""A run from a project to an exit code, with an engine that plays a story."""
+
+import io
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.build_story import failed, known, said, started
+
+from bakery.cli import failure, run
+from bakery.cli.run import result_code
+from bakery.config.request import LoadRequest
+from bakery.config.target import Project, Target
+from bakery.diagnostics import BakeryError
+from bakery.graph.build import BuildOptions
+from bakery.graph.lower import TargetError
+from engine.errors import DefinitionError, ExitError
+from engine.events import Event, Listener
+from engine.request import BuildResult, Outcome, TargetResult
+
+PROJECT = Project({"app": Target("app")})
+OPTIONS: dict[str, Any] = {"progress": "plain", "metadata_file": None, "jobs": 3, "runtime": "", "root": None}
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[BuildOptions]]:
+    """Makes the engine tell `events` and return (or raise) `end`; gives the options that it was called with."""
+
+    def play(end: BuildResult | BaseException, *events: Event) -> list[BuildOptions]:
+        calls: list[BuildOptions] = []
+
+        def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
+            calls.append(options)
+            for event in events:
+                listener(event)
+            if isinstance(end, BaseException):
+                raise end
+            return end
+
+        monkeypatch.setattr(run, "run_build", run_build)
+        return calls
+
+    return play
+
+
+def build(tmp_path: Path, project: Project = PROJECT, **changed: Any) -> tuple[int, str]:
+    stream = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stderr", stream)
+        code = run.run(project, LoadRequest(cwd=tmp_path), {**OPTIONS, **changed}, debug=False)
+    return code, stream.getvalue()
+
+
+def outcome(value: Outcome, error: Exception | None = None) -> BuildResult:
+    return BuildResult({"app": TargetResult("app", value, {"containerimage.digest": "sha256:1"}, error, steps=1)})
+
+
+def test_a_build_that_went_well_ends_with_0_and_its_metadata(
+    tmp_path: Path, engine: Callable[..., list[BuildOptions]]
+) -> None:
+    calls = engine(outcome(Outcome.SUCCEEDED))
+    code, _ = build(tmp_path, metadata_file=str(tmp_path / "meta.json"))
+    assert code == 0
+    assert json.loads((tmp_path / "meta.json").read_text()) == {"app": {"containerimage.digest": "sha256:1"}}
+    assert calls[0].jobs == 3
+
+
+def test_a_failed_step_ends_with_1_and_writes_no_metadata(
+    tmp_path: Path, engine: Callable[..., list[BuildOptions]]
+) -> None:
+    error = ExitError("/bin/sh -c false", 1)
+    error.at((), "RUN false")
+    engine(
+        outcome(Outcome.FAILED, error),
+        known(1, "RUN false", "app"),
+        started(1, 0),
+        said(1, 0.25, b"oh\n"),
+        failed(1, 0.5, str(error)),
+    )
+    code, text = build(tmp_path, metadata_file=str(tmp_path / "meta.json"))
+    assert code == 1
+    assert not (tmp_path / "meta.json").exists()
+    assert text == (
+        "#1 RUN false\n"
+        "#1 0.250 oh\n"
+        '#1 ERROR: process "/bin/sh -c false" did not complete successfully: exit code: 1\n'
+        "\n"
+        " app  FAILED       0.0s  0/1 step cached  sha256:1\n"
+        "------\n"
+        " > RUN false:\n"
+        "0.250 oh\n"
+        "------\n"
+        'ERROR: target app: failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1\n'
+    )
+
+
+def test_what_was_only_cancelled_ends_with_130() -> None:
+    assert result_code(outcome(Outcome.CANCELLED)) == 130
+    assert result_code(outcome(Outcome.CACHED)) == 0
+
+
+def test_an_interrupt_ends_the_display_and_goes_on(tmp_path: Path, engine: Callable[..., list[BuildOptions]]) -> None:
+    before = threading.active_count()
+    engine(KeyboardInterrupt(), known(1, "RUN a"), started(1, 0))
+    with pytest.raises(KeyboardInterrupt):
+        build(tmp_path)
+    assert threading.active_count() == before
+
+
+def test_a_call_that_is_not_there_yet_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BakeryError, match="the call 'outline' is not supported"):
+        build(tmp_path, Project({"app": Target("app", call="outline")}))
+
+
+def test_a_target_that_cannot_be_lowered_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    error = TargetError(Target("app"), DefinitionError("unknown instruction: FORM", hint="did you mean FROM?"))
+    assert failure.report_failure(ExceptionGroup("", [error])) == 1
+    assert capsys.readouterr().err == (
+        "ERROR: target app: failed to solve: unknown instruction: FORM\nhint: did you mean FROM?\n"
+    )
+
+
+def test_a_bug_of_ours_is_one_line_and_a_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BAKERY_ROOT", str(tmp_path))
+    (tmp_path / "logs").mkdir()
+    assert failure.report_failure(ZeroDivisionError("x")) == 1
+    said_ = capsys.readouterr().err
+    (report,) = (tmp_path / "logs").iterdir()
+    assert said_ == f"ERROR: this is a bug in bakery (ZeroDivisionError: x); please report it with the file {report}\n"
+    assert "ZeroDivisionError: x" in report.read_text()
