@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.registry.push import OpenBlob, Sent
     from engine.registry.transport import HostTransport
 
+ReadBlob = Callable[["Repository", oci.Descriptor, str], AsyncGenerator[bytes, None]]
 CORRUPT_TRIES = 3
 """How often a host may send something else than was asked for before we believe that it always will."""
 
@@ -90,28 +91,39 @@ class Registries:
 
     resolve = manifest
 
-    async def blob(
-        self, reference: Reference | str, blob: oci.Descriptor, place: int = 0
-    ) -> AsyncGenerator[bytes, None]:
+    def blob(self, reference: Reference | str, blob: oci.Descriptor, place: int = 0) -> AsyncGenerator[bytes, None]:
         """A blob in pieces, from the first place (a mirror, or the registry) that has it, or from place number `place`.
 
         Cuts are mended unseen. The pieces may be used for good only when the last one has come.
 
         Raises:
             RegistryError: if no place has it.
-            CorruptBlob: at the end, if it was not what its digest says: throw all away and ask `attempts` again.
+            CorruptBlob: at the end, if it was not what its digest says: throw all away, and go on with `attempts`.
         """
         from engine.registry.pull import read_blob
 
+        return self._from_places(read_blob, reference, blob, place)
+
+    def blob_unverified(
+        self, reference: Reference | str, blob: oci.Descriptor, place: int = 0
+    ) -> AsyncGenerator[bytes, None]:
+        """The same without a check of the digest, for those who hash the pieces themselves, such as a `BlobWriter`."""
+        from engine.registry.pull import stream_blob
+
+        return self._from_places(stream_blob, reference, blob, place)
+
+    async def _from_places(
+        self, read: ReadBlob, reference: Reference | str, blob: oci.Descriptor, place: int
+    ) -> AsyncGenerator[bytes, None]:
         reference = _parsed(reference)
         error: RegistryError | None = None
         for repository in self._places(reference)[place:]:
             started = False
             try:
-                async with aclosing(read_blob(repository, blob, str(reference))) as chunks:
-                    async for chunk in chunks:
+                async with aclosing(read(repository, blob, str(reference))) as pieces:
+                    async for piece in pieces:
                         started = True
-                        yield chunk
+                        yield piece
                 return
             except RegistryError as failed:
                 if started:
@@ -160,9 +172,9 @@ class Registries:
         for place in self.attempts(reference):
             with store.writer() as writer:
                 try:
-                    async with aclosing(self.blob(reference, blob, place)) as chunks:
-                        async for chunk in chunks:
-                            await trio.to_thread.run_sync(writer.write, chunk)
+                    async with aclosing(self.blob_unverified(reference, blob, place)) as pieces:
+                        async for piece in pieces:
+                            await trio.to_thread.run_sync(writer.write, piece)
                     writer.commit(blob.digest, blob.size)
                     return
                 except CorruptBlob as corrupt:

@@ -14,6 +14,7 @@ from engine.errors import RegistryError
 from engine.registry.auth import Scope
 from engine.registry.transport import HostTransport, Request
 
+CORRUPT_HINT = "something between here and the registry changes data; try again, or use another mirror"
 READ = 256 << 10
 """Bytes of a blob that are handed on at once."""
 ACCEPT = ", ".join((*oci.INDEX_TYPES, *oci.MANIFEST_TYPES))
@@ -98,20 +99,39 @@ async def _read_small(repository: Repository, request: Request, limit: int) -> t
 
 
 async def read_blob(repository: Repository, blob: oci.Descriptor, name: str) -> AsyncGenerator[bytes, None]:
-    """A blob in pieces. When the line is cut, the rest is asked for; nothing that has come is asked for twice.
-
-    The pieces may be used for good only when the last one has come: then the whole was verified.
+    """A blob in pieces, verified when the last one has come; only then may any of them be used for good.
 
     Raises:
         RegistryError: if there is none, or the host is gone for good.
         CorruptBlob: at the end, if it was not what its digest says; earlier, if it is too long.
+    """
+    hashing = hashlib.sha256()
+    async with aclosing(stream_blob(repository, blob, name)) as pieces:
+        async for piece in pieces:
+            hashing.update(piece)
+            yield piece
+    if hashing.hexdigest() != hex_of(blob.digest):
+        raise CorruptBlob(
+            f"{repository.transport.host} sent sha256:{hashing.hexdigest()} as the blob {blob.digest} of {name}",
+            hint=CORRUPT_HINT,
+        )
+
+
+async def stream_blob(repository: Repository, blob: oci.Descriptor, name: str) -> AsyncGenerator[bytes, None]:
+    """A blob in pieces, not verified but for its length: for those who hash it themselves as they work on it.
+
+    When the line is cut, the rest is asked for; nothing that has come is asked for twice.
+
+    Raises:
+        RegistryError: if there is none, or the host is gone for good.
+        CorruptBlob: if it is longer than it should be.
     """
     import httpx2
     import trio
 
     patience = repository.transport.patience
     what = f"read the blob {blob.digest} of {name}"
-    hashing, done, fruitless = hashlib.sha256(), 0, 0
+    done, fruitless = 0, 0
     while done < blob.size:
         before = done
         try:
@@ -121,7 +141,6 @@ async def read_blob(repository: Repository, blob: oci.Descriptor, name: str) -> 
                     if done > blob.size:
                         host = repository.transport.host
                         raise CorruptBlob(f"{host} sends more than the {blob.size} bytes of {blob.digest}")
-                    hashing.update(chunk)
                     yield chunk
             trouble: Exception = RegistryError("the body ended early")
         except httpx2.TransportError as error:
@@ -131,11 +150,6 @@ async def read_blob(repository: Repository, blob: oci.Descriptor, name: str) -> 
             if fruitless >= patience.attempts:
                 raise _cut(what, repository, trouble) from trouble
             await trio.sleep(patience.pause(fruitless))
-    if hashing.hexdigest() != hex_of(blob.digest):
-        raise CorruptBlob(
-            f"{repository.transport.host} sent sha256:{hashing.hexdigest()} as the blob {blob.digest} of {name}",
-            hint="something between here and the registry changes data; try again, or another mirror",
-        )
 
 
 async def _rest(repository: Repository, blob: oci.Descriptor, start: int, what: str) -> AsyncGenerator[bytes, None]:

@@ -1,0 +1,98 @@
+"""From the digest of an index or a manifest to one platform's image, wherever its documents are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from engine import oci, platforms
+from engine.digests import Digest
+from engine.errors import SourceError
+from engine.llb.ops import Platform
+
+
+class Documents(Protocol):
+    """Where manifests and configs come from: a registry, or a layout. What they give is verified."""
+
+    async def document(self, digest: Digest, media_type: str) -> bytes:
+        """A manifest or index. Raises SourceError."""
+        ...
+
+    async def config(self, blob: oci.Descriptor) -> bytes:
+        """An image config. Raises SourceError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """One platform's image. `digest` is what its name meant, `manifest_digest` that of its own manifest."""
+
+    digest: Digest
+    manifest_digest: Digest
+    manifest: oci.Manifest
+    config: oci.ImageConfig
+    diff_ids: tuple[Digest, ...]
+
+    @property
+    def platform(self) -> Platform:
+        """The platform that the image says it is for."""
+        return platforms.normalize(oci.config_platform(self.config))
+
+
+async def find_image(
+    name: str, digest: Digest, platform: Platform, documents: Documents, media_type: str = ""
+) -> FoundImage:
+    """The image that `digest` means for a platform. A lone manifest is taken as it is, whatever it is for.
+
+    Raises:
+        SourceError: if there is none for this platform, or it is no image.
+    """
+    at = digest
+    for _ in range(oci.MAX_DEPTH):
+        document = oci.parse_document(await documents.document(at, media_type), media_type)
+        if isinstance(document, oci.Manifest):
+            return await _image(name, digest, at, document, documents)
+        chosen = await _choose(name, document.manifests, platform, documents)
+        at, media_type = chosen.digest, chosen.media_type
+    raise SourceError(f"the indexes of {name} are nested more than {oci.MAX_DEPTH} deep")
+
+
+async def _image(name: str, digest: Digest, at: Digest, manifest: oci.Manifest, documents: Documents) -> FoundImage:
+    if manifest.artifact_type or manifest.config.media_type not in (oci.OCI_CONFIG, oci.DOCKER_CONFIG):
+        kind = manifest.artifact_type or manifest.config.media_type
+        raise SourceError(f"{name} is not an image but an artifact of type {kind}")
+    config = oci.parse_config(await documents.config(manifest.config))
+    diff_ids = oci.diff_ids(config)
+    if len(diff_ids) != len(manifest.layers):
+        raise SourceError(
+            f"{name} is broken: its manifest has {len(manifest.layers)} layers, its config {len(diff_ids)}"
+        )
+    for layer in manifest.layers:
+        if layer.media_type not in oci.LAYER_TYPES:
+            raise SourceError(f"{name} has a layer of an unknown kind: {layer.media_type}")
+    return FoundImage(digest, at, manifest, config, diff_ids)
+
+
+async def _choose(
+    name: str, offered: Sequence[oci.Descriptor], wanted: Platform, documents: Documents
+) -> oci.Descriptor:
+    images = [item for item in offered if (item.is_manifest or item.is_index) and not item.is_attestation]
+    found = [item.platform or await _platform_inside(item, documents) for item in images]
+    number = platforms.choose(wanted, found)
+    if number is None:
+        there = ", ".join(sorted({platforms.format(platforms.normalize(p)) for p in found if p.os})) or "none"
+        raise SourceError(
+            f"{name} has no image for the platform {platforms.format(wanted)}", hint=f"it has images for: {there}"
+        )
+    return images[number]
+
+
+async def _platform_inside(item: oci.Descriptor, documents: Documents) -> Platform:
+    """The platform of an entry that an index does not describe: what its config says. (Nested indexes stay unknown.)"""
+    if not item.is_manifest:
+        return Platform()
+    manifest = oci.parse_document(await documents.document(item.digest, item.media_type), item.media_type)
+    if not isinstance(manifest, oci.Manifest) or manifest.config.media_type not in (oci.OCI_CONFIG, oci.DOCKER_CONFIG):
+        return Platform()
+    return oci.config_platform(oci.parse_config(await documents.config(manifest.config)))

@@ -1,0 +1,92 @@
+"""Opens the source of a vertex by its scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import DefinitionError
+from engine.llb.definition import Vertex
+from engine.request import Secret
+from engine.sources.contract import Source
+
+if TYPE_CHECKING:
+    from engine.blobs import BlobStore
+    from engine.registry.client import Registries
+    from engine.snapshots.store import SnapshotStore
+    from engine.sources.image import ImageResolver
+    from engine.state import State
+
+
+class SourceContext:
+    """What sources need of the house; it also sees to it that layers of images come here when somebody reads them.
+
+    `registries` is called when the network is first needed. `folders` gives the folder behind each `local.session` and
+    `oci.session`, `secrets` those that git and http sources may name.
+    """
+
+    def __init__(
+        self,
+        state: State,
+        snapshots: SnapshotStore,
+        blobs: BlobStore,
+        registries: Callable[[], Registries],
+        folders: Mapping[str, Path],
+        secrets: Mapping[str, Secret] | None = None,
+    ) -> None:
+        from engine.sources.fetch import LayerFetcher
+
+        self.state = state
+        self.snapshots = snapshots
+        self.blobs = blobs
+        self.registries = registries
+        self.folders = folders
+        self.secrets = secrets or {}
+        snapshots.register_fetcher(LayerFetcher(state, snapshots, blobs, registries))
+
+    @cached_property
+    def images(self) -> ImageResolver:
+        """Resolves names of images, each once."""
+        from engine.sources.image import ImageResolver
+
+        return ImageResolver(self.registries, self.state, self.blobs)
+
+
+def open_source(vertex: Vertex, context: SourceContext) -> Source:
+    """The source of a vertex.
+
+    Raises:
+        DefinitionError: if it is no source, or of a scheme that is not known.
+    """
+    source = vertex.op.source
+    if source is None:
+        raise DefinitionError(f"{vertex.name} is not a source", vertex=vertex.name)
+    scheme = source.identifier.partition("://")[0]
+    if scheme == "local":
+        from engine.sources.local import LocalSource
+
+        return LocalSource(vertex, context.folders)
+    if scheme == "docker-image":
+        from engine.sources.image import ImageSource
+
+        return ImageSource(vertex, context.images, context.state)
+    if scheme == "oci-layout":
+        from engine.sources.oci_layout import LayoutSource
+
+        return LayoutSource(vertex, context.folders, context.state, context.blobs)
+    if scheme == "git":
+        from engine.sources.git import GitSource
+
+        return GitSource(vertex, context.state, context.snapshots, context.secrets)
+    if scheme in ("http", "https"):
+        from engine.sources.http import HttpSource
+
+        return HttpSource(vertex, context.state, context.snapshots, context.blobs, context.secrets)
+    raise DefinitionError(
+        f'unknown kind of source "{scheme}://"',
+        places=vertex.note.places,
+        vertex=vertex.name,
+        hint="known are docker-image, oci-layout, local, git, http and https",
+    )

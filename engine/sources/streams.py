@@ -1,0 +1,125 @@
+"""A blob on its way, as a thread reads it: from the blob store, or from a registry while it still comes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+import trio.from_thread
+
+from engine.blobs import BlobStore, BlobWriter, VerifyingReader
+from engine.oci import Descriptor
+
+if TYPE_CHECKING:
+    from engine.registry.client import Registries
+    from engine.snapshots.store import Progress
+    from engine.sources.layers import LayerBlob
+
+PIECES = 16
+"""Pieces of a blob that may wait for the thread that unpacks it."""
+READ = 1 << 20
+
+
+class BlobStream(Protocol):
+    """The bytes of a blob. They may be used for good only after `finish`."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Some bytes, `b""` at the end."""
+        ...
+
+    def finish(self) -> None:
+        """Reads what is left. Raises CorruptBlob unless the whole was what its digest says."""
+        ...
+
+
+class _Stored:
+    """A blob of the store."""
+
+    def __init__(self, reader: VerifyingReader) -> None:
+        self._reader = reader
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._reader.read(READ if size < 0 else size) or b""
+
+    def finish(self) -> None:
+        while self.read():
+            pass
+
+
+@asynccontextmanager
+async def from_store(blobs: BlobStore, blob: Descriptor) -> AsyncIterator[BlobStream]:
+    """A blob that is here."""
+    with blobs.open(blob.digest) as reader:
+        yield _Stored(reader)
+
+
+class _Arriving:
+    """A blob that comes from a registry; it is kept in the store while it is read."""
+
+    def __init__(self, pieces: trio.MemoryReceiveChannel[bytes], keeping: BlobWriter, blob: Descriptor) -> None:
+        self._pieces = pieces
+        self._keeping = keeping
+        self._blob = blob
+        self._left = memoryview(b"")
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self._left:
+            try:
+                piece = trio.from_thread.run(self._pieces.receive)
+            except trio.EndOfChannel:
+                return b""
+            self._keeping.write(piece)
+            if size < 0 or size >= len(piece):
+                return piece
+            self._left = memoryview(piece)
+        size = len(self._left) if size < 0 else size
+        data, self._left = self._left[:size], self._left[size:]
+        return bytes(data)
+
+    def finish(self) -> None:
+        while self.read():
+            pass
+        self._keeping.commit(self._blob.digest, self._blob.size)
+
+
+@asynccontextmanager
+async def from_registry(
+    registries: Registries, blobs: BlobStore, blob: LayerBlob, place: int, progress: Progress
+) -> AsyncIterator[BlobStream]:
+    """A blob as it comes from place number `place` of its origin; put into the store when it was right."""
+    send, receive = trio.open_memory_channel[bytes](PIECES)
+    with blobs.writer() as keeping:
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_pour, registries, blob, place, send, progress)
+                yield _Arriving(receive, keeping, blob.descriptor)
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+
+
+async def _pour(
+    registries: Registries, blob: LayerBlob, place: int, send: trio.MemorySendChannel[bytes], progress: Progress
+) -> None:
+    found, done, told = blob.descriptor, 0, 0
+    async with send, aclosing(registries.blob_unverified(blob.origin, found, place)) as pieces:
+        async for piece in pieces:
+            await send.send(piece)
+            done += len(piece)
+            if done - told >= READ:
+                progress(found.digest, done, found.size, False)
+                told = done
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first among tasks that were then cancelled; a cancellation from outside comes before all."""
+    errors = list(_leaves(group))
+    return next((e for e in errors if not isinstance(e, Exception)), errors[0])
+
+
+def _leaves(error: BaseException) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [error]
