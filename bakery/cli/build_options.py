@@ -58,7 +58,7 @@ _KEYS = (
 
 _ENGINE = (
     click.option("root", "--root", metavar="DIR", envvar="BAKERY_ROOT", help="The state folder."),
-    click.option("runtime", "--runtime", metavar="NAME", default="", help="What runs steps: bwrap, crun or runc."),
+    click.option("runtime", "--runtime", metavar="NAME", default="", help="What runs steps: bubblewrap, crun, runc."),
 )
 
 _RUN = (

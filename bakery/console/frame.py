@@ -22,6 +22,8 @@ from bakery.console.text import plural, printable, transferred
 
 LOG_ROWS = 6
 TRANSFER_ROWS = 6
+RECENT_ROWS = 4
+"""Kept for the steps that ended last, whatever the running ones have to say."""
 HITS_LIVE = 2
 HITS_FINAL = 10
 """Longer runs of hits than this are folded into one row."""
@@ -52,10 +54,8 @@ def live(model: Model, now: float, screen: Screen) -> list[Row]:
     running = list(model.running.values())
     shown = running if len(running) <= room else running[: room - 1]
     room -= len(shown) + (len(shown) < len(running))
-    details: dict[str, list[Row]] = {}
-    for step in shown:
-        details[step.key] = list(islice(_details(step, now, screen), room))
-        room -= len(details[step.key])
+    details = _share_out(shown, max(0, room - RECENT_ROWS), now, screen)
+    room -= sum(map(len, details.values()))
     rows = [_header(model, now, screen, "")]
     rows += reversed(list(islice(_recent(model, now, screen), room)))
     for step in shown:
@@ -104,8 +104,18 @@ def _recent(model: Model, now: float, screen: Screen) -> Iterator[Row]:
             yield from (_step_row(model, step, now, screen) for step in steps)
 
 
+def _share_out(steps: list[Step], room: int, now: float, screen: Screen) -> dict[str, list[Row]]:
+    """What each running step shows below its row; what one does not use of its share goes to those after it."""
+    details: dict[str, list[Row]] = {}
+    for left, step in zip(range(len(steps), 0, -1), steps, strict=True):
+        share = -(-room // left)
+        details[step.key] = list(_details(step, now, screen))[-share:] if share else []
+        room -= len(details[step.key])
+    return details
+
+
 def _details(step: Step, now: float, screen: Screen) -> Iterator[Row]:
-    """What a running step shows below its row: open transfers, then the end of its log."""
+    """What there is to show of a running step: open transfers, then the end of its log."""
     going = [id_ for id_, status in step.transfers.items() if not status.completed]
     yield from _transfers(step, going[-TRANSFER_ROWS:], now, screen)
     lines = [*step.tail, LogLine(step.partial_offset, step.partial)]

@@ -76,6 +76,11 @@ class Member:
     cancelled: bool = False
     error: str = ""
 
+    @property
+    def failure(self) -> str:
+        """Its error; what was cancelled has not failed, whatever it says."""
+        return "" if self.cancelled else self.error
+
 
 @dataclass(slots=True)
 class Step:
@@ -96,7 +101,7 @@ class Step:
     @property
     def error(self) -> str:
         """The first error of its members."""
-        return next((m.error for m in self.members.values() if m.error), "")
+        return next((m.failure for m in self.members.values() if m.failure), "")
 
     @property
     def finished(self) -> bool:
@@ -106,7 +111,7 @@ class Step:
     @property
     def hidden(self) -> bool:
         """A group whose only members so far are weak, and well, is not worth a line."""
-        return all(m.weak and not m.error for m in self.members.values())
+        return all(m.weak and not m.failure for m in self.members.values())
 
     def judge(self) -> State:
         """Its state, from what its members say."""
@@ -115,7 +120,7 @@ class Step:
             return State.WAITING
         if self.clock.open:
             return State.RUNNING
-        if any(m.error and not m.cancelled for m in started):
+        if any(m.failure for m in started):
             return State.FAILED
         if any(m.cancelled for m in started):
             return State.CANCELLED

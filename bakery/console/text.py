@@ -26,7 +26,7 @@ def printable(data: bytes, colours: bool = False) -> str:
         kept = _COLOUR.findall(text) if colours else []
         text = _SEQUENCE.sub(_keep_colour, text) if kept else _CONTROL.sub("", _SEQUENCE.sub("", text))
         if kept:
-            text = "".join(_piece(p) for p in re.split(f"({_COLOUR.pattern})", text)) + _RESET
+            text = "".join(_piece(p) for p in re.split(f"({_COLOUR.pattern})", text)).removesuffix(_RESET) + _RESET
     return text
 
 

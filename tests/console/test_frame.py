@@ -101,3 +101,13 @@ def test_wide_characters_and_control_characters_do_not_break_the_columns() -> No
     rows = live(model, START + 1, Screen(80, 24))
     assert all(cell_len(row.text) <= 79 and row.text.isprintable() for row in rows)
     assert rows[1].text.endswith("1.0s")
+
+
+def test_running_steps_share_the_screen_and_leave_room_for_what_ended() -> None:
+    story: list[Event] = [known(n, f"RUN {n}") for n in range(9)]
+    story += [event for n in range(5) for event in (started(n, 0), done(n, 1))]
+    story += [event for n in range(5, 9) for event in (started(n, 0), said(n, 1, b"one\ntwo\nthree\nfour\nfive\n"))]
+    rows = picture(live(after(story), START + 2, Screen(80, 18)))
+    assert [" ".join(row.split()[1:-1]) for row in rows[1:5]] == ["RUN 1", "RUN 2", "RUN 3", "RUN 4"]
+    logs = [row.removeprefix(" => => # ") for row in rows if " # " in row]
+    assert logs == ["four", "five"] * 4
