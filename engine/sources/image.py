@@ -157,7 +157,7 @@ class ImageSource:
         if checksum and checksum != image.digest:
             raise SourceError(f"{reference} is {image.digest}, but {checksum} is wanted")
         return resolved_image(
-            image, self._platform, self._state, _limit(self._attrs.get("image.layerlimit")), str(reference)
+            image, self._platform, self._state, limit_of(self._attrs.get("image.layerlimit")), str(reference)
         )
 
 
@@ -192,7 +192,8 @@ def _manifest_key(digest: Digest, platform: Platform, limit: int | None) -> Dige
     return sha256(oci.go_json(fields))
 
 
-def _limit(text: str | None) -> int | None:
+def limit_of(text: str | None) -> int | None:
+    """How many layers an attribute asks for, None for all."""
     if text is None:
         return None
     if not text.isdigit():

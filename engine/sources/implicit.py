@@ -6,6 +6,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import StateError
@@ -36,7 +37,8 @@ def copy_metadata(lower: Tree, layer: Path, folders: Sequence[str]) -> None:
 
 def _dress(lower: Tree, path: str, entry: Entry, folder: Path) -> None:
     """Owner, mode, attributes and time. The folder is ours and fresh; no other process writes there."""
-    os.chown(folder, entry.uid, entry.gid, follow_symlinks=False)
+    with suppress(PermissionError):  # not root: all files are ours
+        os.chown(folder, entry.uid, entry.gid, follow_symlinks=False)
     os.chmod(folder, stat.S_IMODE(entry.mode))
     for name, value in lower.xattrs(path).items():
         os.setxattr(folder, name, value, follow_symlinks=False)

@@ -57,7 +57,8 @@ def record_layers(
     if layers or forms:
         with state.transaction():
             state.write_many(
-                "INSERT INTO layers (id, unpacked, diff_id, size, created, used, description) VALUES (?, 0, ?, 0, ?, ?, ?)"
+                "INSERT INTO layers (id, unpacked, diff_id, size, created, used, description)"
+                " VALUES (?, 0, ?, 0, ?, ?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET diff_id = excluded.diff_id",
                 layers,
             )

@@ -75,7 +75,7 @@ def open_source(vertex: Vertex, context: SourceContext) -> Source:
     if scheme == "oci-layout":
         from engine.sources.oci_layout import LayoutSource
 
-        return LayoutSource(vertex, context.folders, context.state, context.blobs)
+        return LayoutSource(vertex, context.folders, context.state)
     if scheme == "git":
         from engine.sources.git import GitSource
 
