@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,6 @@ from engine.workshop import Workshop, build_id
 
 if TYPE_CHECKING:
     from engine.house import House
-    from engine.sources.image import ImageResolver
 
 
 class EngineBridge:
@@ -37,11 +35,7 @@ class EngineBridge:
         """The image that a name means now."""
         vertex = sha256(f"load metadata for {reference} {mode}".encode())
         with telling(self._house.listener, vertex, f"[internal] load metadata for {reference}"):
-            return await self._images.resolve(reference, platform, mode)
-
-    @cached_property
-    def _images(self) -> ImageResolver:
-        return self._house.images
+            return await self._house.sources.images.resolve(reference, platform, mode)
 
     async def resolve_layout(self, folder: Path, reference: str, platform: Platform) -> ResolvedImage:
         """The same for an image in an OCI layout."""

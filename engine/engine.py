@@ -53,10 +53,11 @@ class Engine:
             StateError: if the folder cannot be used.
         """
         state = State.open(root or default_root())
+        house = House(state, listener, runtime)
         try:
-            yield cls(House(state, listener, runtime))
+            yield cls(house)
         finally:
-            state.close()
+            await house.close()
 
     @cached_property
     def bridge(self) -> EngineBridge:
@@ -81,6 +82,8 @@ class Engine:
         """
         house = self._house
         house.folders.update(request.folders)
+        for wanted in request.wanted:
+            house.secrets.update({secret.id: secret for secret in wanted.secrets})
         owners, wishes = _owners(request)
         roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
         workshop = Workshop(house, wishes, house.state.logs / build_id())

@@ -6,10 +6,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import trio
+
 from engine.blobs import BlobStore
-from engine.cache.content import Contents
+from engine.cache.content.contents import Contents
 from engine.cache.mounts import CacheMounts
 from engine.events import Listener
+from engine.request import Secret
 from engine.snapshots.store import SnapshotStore
 from engine.sources.opening import SourceContext
 from engine.state import State
@@ -30,6 +33,7 @@ class House:
         self.contents = Contents(state)
         self.mounts = CacheMounts(state, self.snapshots)
         self.folders: dict[str, Path] = {}
+        self.secrets: dict[str, Secret] = {}
         self._runtime_name = runtime
 
     @cached_property
@@ -42,14 +46,23 @@ class House:
     @cached_property
     def sources(self) -> SourceContext:
         """What sources need."""
-        return SourceContext(self.state, self.snapshots, self.blobs, lambda: self.registries, self.folders)
+        return SourceContext(
+            self.state, self.snapshots, self.blobs, lambda: self.registries, self.folders, self.secrets
+        )
 
     @cached_property
     def _runtime(self) -> Runtime:
-        from engine.sandbox import find_runtime
+        from engine.sandbox.runtimes import find_runtime
 
         return find_runtime(self._runtime_name, self.state)
 
     def runtime(self) -> Runtime:
         """The sandbox. Raises UnsupportedError if none is there, saying what to install."""
         return self._runtime
+
+    async def close(self) -> None:
+        """Ends what was opened."""
+        with trio.CancelScope(shield=True):
+            if "registries" in self.__dict__:
+                await self.registries.aclose()
+        self.state.close()
