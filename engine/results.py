@@ -37,8 +37,9 @@ class LocalTree:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
-    seen: Folder | None = field(default=None, compare=False, repr=False)
-    """What this build has read of the folder: whoever reads it again must see the same, or an error."""
+    seen: Folder | None = field(default=None, repr=False)
+    """What this build has read of the folder: whoever reads it again must see the same, or an error. Two trees that
+    were read apart are two, for the folder may have changed in between."""
 
 
 Result = Snapshot | LocalTree
