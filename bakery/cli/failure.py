@@ -7,6 +7,7 @@ import sys
 import click
 
 from bakery.console import errors
+from bakery.diagnostics import BakeryError
 from bakery.graph.lower import TargetError
 
 
@@ -26,7 +27,7 @@ def report_failure(error: BaseException) -> int:
 
 
 def _unwrapped(error: BaseException) -> tuple[BaseException, list[str]]:
-    """The error within, and the target that it broke."""
+    """The error within, and the target that it broke; a problem in a bake file has its own place."""
     if isinstance(error, TargetError):
-        return error.error, [error.target.name]
+        return error.error, [] if isinstance(error.error, BakeryError) else [error.target.name]
     return error, []

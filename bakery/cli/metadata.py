@@ -7,19 +7,21 @@ import json
 import os
 import tempfile
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bakery.console.rawjson import warning_record
 from bakery.diagnostics import BakeryError
+from engine.events import Warned
 from engine.request import BuildResult
 
 _OBJECTS = ("containerimage.descriptor", "buildx.build.provenance")
 
 
-def write_metadata(path: Path, result: BuildResult) -> None:
-    """Writes the file whole or not at all. Raises BakeryError if it cannot be written."""
-    text = json.dumps(metadata(result), indent=2) + "\n"
+def write_metadata(path: Path, result: BuildResult, warnings: Sequence[Warned] = ()) -> None:
+    """Writes the file whole or not at all, `warnings` among the rest. Raises BakeryError if it cannot be written."""
+    text = json.dumps(metadata(result) | _warnings(warnings), indent=2) + "\n"
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -38,6 +40,10 @@ def write_metadata(path: Path, result: BuildResult) -> None:
 def metadata(result: BuildResult) -> dict[str, dict[str, Any]]:
     """Target to response keys; descriptors and provenance as objects, not as the encoded text they travel in."""
     return {name: _values(target.metadata) for name, target in result.targets.items()}
+
+
+def _warnings(warnings: Sequence[Warned]) -> dict[str, Any]:
+    return {"buildx.build.warnings": [warning_record(warning) for warning in warnings]} if warnings else {}
 
 
 def _values(found: Mapping[str, str]) -> dict[str, Any]:

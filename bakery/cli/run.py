@@ -32,7 +32,8 @@ def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: 
     if display.fault:
         raise display.fault
     if options["metadata_file"] and not result.failed:
-        write_metadata(Path(options["metadata_file"]), result)
+        wanted = os.environ.get("BUILDX_METADATA_WARNINGS", "").lower() in ("1", "true")
+        write_metadata(Path(options["metadata_file"]), result, display.warnings if wanted else ())
     return result_code(result)
 
 

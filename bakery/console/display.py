@@ -18,7 +18,7 @@ from bakery.console.clip import Clip, Limits
 from bakery.console.colours import Palette, wants_colour
 from bakery.console.model import Model, Step
 from bakery.diagnostics import BakeryError
-from engine.events import Event
+from engine.events import Event, Warned
 from engine.request import BuildResult, Outcome
 
 MODES = ("auto", "none", "plain", "quiet", "rawjson", "tty")
@@ -101,6 +101,11 @@ class Display:
                     self._view.feed(shown)
         except Exception as fault:  # our bug; a build must not die of its display
             self.fault = self.fault or fault
+
+    @property
+    def warnings(self) -> list[Warned]:
+        """What the frontends warned of."""
+        return self._model.warnings()
 
     def finish(self, result: BuildResult) -> None:
         """Ends the view, then says how each target ended and what went wrong, the errors last."""

@@ -54,7 +54,7 @@ class RawJsonView:
                 log = {"vertex": event.digest, "stream": int(event.stream)}
                 return {"logs": [{**log, "data": _base64(event.data), "timestamp": rfc3339(event.time)}]}
             case Warned():
-                return {"warnings": [_warning(event)]}
+                return {"warnings": [warning_record(event)]}
 
     def _vertex(self, event: VertexKnown | VertexStarted | VertexCompleted) -> Record:
         vertex = self._vertices.setdefault(event.digest, _Vertex({"digest": event.digest}))
@@ -94,7 +94,8 @@ def _status(event: Status) -> Record:
     return record | ({"completed": rfc3339(event.time)} if event.completed else {})
 
 
-def _warning(event: Warned) -> Record:
+def warning_record(event: Warned) -> Record:
+    """A warning in BuildKit's shape (`VertexWarning`), as `--metadata-file` has it, too."""
     record: Record = {"vertex": event.digest, "level": event.level, "short": _base64(event.short.encode())}
     if event.detail:
         record["detail"] = [_base64(line.encode()) for line in event.detail]

@@ -4,9 +4,11 @@ from base64 import b64encode
 from pathlib import Path
 
 import pytest
+from support.build_story import digest
 
 from bakery.cli.metadata import metadata, write_metadata
 from bakery.diagnostics import BakeryError
+from engine.events import Warned
 from engine.request import BuildResult, Outcome, TargetResult
 
 DESCRIPTOR = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 480}
@@ -23,6 +25,14 @@ def test_descriptors_are_objects_however_they_travelled() -> None:
         assert metadata(found) == {
             "app": {"containerimage.descriptor": DESCRIPTOR, "containerimage.digest": "sha256:1"}
         }
+
+
+def test_warnings_are_in_the_file_where_they_are_wanted(tmp_path: Path) -> None:
+    write_metadata(tmp_path / "meta.json", result(a="1"), [Warned(digest(1), "short")])
+    assert json.loads((tmp_path / "meta.json").read_text()) == {
+        "app": {"a": "1"},
+        "buildx.build.warnings": [{"vertex": digest(1), "level": 1, "short": "c2hvcnQ="}],
+    }
 
 
 def test_what_is_no_object_stays_a_text() -> None:

@@ -1,0 +1,50 @@
+"""Ctrl-C and SIGTERM while something runs on trio, as whole processes."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# The command with an engine that tells of one step and then sleeps; everything around it is the real thing.
+DRIVER = """
+import sys, time, trio
+from bakery.cli import run
+from bakery.cli.main import main
+from engine.digests import sha256
+from engine.events import VertexKnown, VertexStarted
+
+async def sleep(listener):
+    listener(VertexKnown(sha256(b""), "RUN sleep", targets=("default",)))
+    listener(VertexStarted(sha256(b""), time.time()))
+    try:
+        await trio.sleep_forever()
+    finally:
+        print("cleaned up", flush=True)
+
+run.run_build = lambda project, options, listener: trio.run(sleep, listener)
+sys.argv = ["bakery", "build", "--progress", "plain"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_build_tidily(number: int, code: int, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", DRIVER],
+        cwd=tmp_path,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    assert process.stderr.readline() == "#1 RUN sleep\n"
+    process.send_signal(number)
+    said, complained = process.communicate(timeout=30)
+    assert (process.returncode, said, complained) == (code, "cleaned up\n", "\nERROR: canceled\n")
