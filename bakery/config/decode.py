@@ -64,7 +64,7 @@ def plain(attribute: Attribute, value: Value, expr: Expression) -> Any:
             return value.raw
         case Kind.STRINGS:
             texts = [_text(member, index, expr) for index, member in enumerate(value.raw)]
-            return strings(attribute, texts)
+            return strings(texts)
         case Kind.MAP:
             return _map(attribute, value, expr)
         case Kind.RESOURCES:
@@ -73,10 +73,9 @@ def plain(attribute: Attribute, value: Value, expr: Expression) -> Any:
             return _entries(attribute, value, expr)
 
 
-def strings(attribute: Attribute, texts: list[str]) -> list[str]:
-    """A list attribute without its empty members, and without repeated ones where lists add up."""
-    kept = [text for text in texts if text]
-    return distinct(kept) if attribute.name not in ("tags", "platforms") else kept
+def strings(texts: list[str]) -> list[str]:
+    """A list of texts without empty and repeated members."""
+    return distinct(text for text in texts if text)
 
 
 def _text(member: Value, index: int, expr: Expression) -> str:

@@ -176,9 +176,10 @@ def unknown_name(what: str, name: str, known: Iterable[str], span: Span | None, 
     )
 
 
-def invalid_name(span: Span | None) -> Diagnostic:
+def invalid_name(span: Span | None, name: str = "") -> Diagnostic:
     """A target or group with a name that the command line could not take."""
-    return Diagnostic("Invalid name", 'only "[a-zA-Z0-9_-]+" are allowed', span)
+    hint = f'"{name}" has other characters; sanitize() replaces them' if name else ""
+    return Diagnostic("Invalid name", 'only "[a-zA-Z0-9_-]+" are allowed', span, hint=hint)
 
 
 def missing(attribute: str, block: Block) -> Diagnostic:

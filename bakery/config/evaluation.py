@@ -48,13 +48,14 @@ class Blocks:
     def expand_all(self) -> None:
         """Work out names and matrices of all targets. Raises BakeryError with all that is wrong."""
         problems = Problems()
+        made: dict[str, list[str]] = {}
         for source in self.definition.targets:
             expanded = problems.attempt(lambda source=source: expand(source, self.globals)) or []  # type: ignore[misc]
             for target in expanded:
                 self.expanded.setdefault(target.name, []).append(target)
-            if "matrix" in source.block.body.attributes:
-                names = self._made_groups.setdefault(source.label, [])
-                names.extend(target.name for target in expanded if target.name not in names)
+            names = made.setdefault(source.label, [])
+            names.extend(target.name for target in expanded if target.name not in names)
+        self._made_groups = {label: names for label, names in made.items() if names and names != [label]}
         problems.stop_if_any()
 
     def groups(self) -> dict[str, Group]:
@@ -67,7 +68,7 @@ class Blocks:
                 found[name] = group
         problems.stop_if_any()
         for name, targets in self._made_groups.items():
-            if name not in found and targets != [name]:
+            if name not in found:
                 found[name] = Group(name, tuple(targets))
         return found
 
@@ -75,7 +76,7 @@ class Blocks:
         attributes = block.body.attributes
         for extra in ("matrix", "name"):
             if extra in attributes:
-                raise BakeryError.of("Invalid group", f"{extra} is for targets only", attributes[extra].name_span)
+                raise BakeryError.of("Invalid name", f"{extra} is not supported for groups", block.label_spans[0])
         if "targets" not in attributes:
             raise BakeryError(missing("targets", block))
         targets = self._group_targets(name, attributes["targets"])
@@ -85,7 +86,8 @@ class Blocks:
             described = fit(ATTRIBUTES["description"], self._evaluated(attributes["description"], {}), expr)
             description = described.raw if wholly_known(described) else ""
         names = tuple(member.raw for member in targets.raw) if wholly_known(targets) else ()
-        return Group(name, tuple(text for text in names if text), description, block.label_spans[0])
+        members = dict.fromkeys(text for text in names if text)
+        return Group(name, tuple(members), description, block.label_spans[0])
 
     def _group_targets(self, name: str, attribute: Attribute) -> Value:
         key = ("group " + name, "targets")
@@ -230,9 +232,14 @@ class Blocks:
         kind = reference.name
         first = reference.steps[0] if reference.steps else None
         if not isinstance(first, AttributeStep):
-            raise BakeryError.of(
-                "Invalid expression", f"{kind} must be followed by a name, as in {kind}.NAME.ATTRIBUTE", reference.span
+            how = (
+                f"cannot traverse {kind} without attribute"
+                if reference.steps
+                else f"cannot access {kind} as a variable"
             )
+            asking = list(self._path.values())
+            place = asking[-1].expr.span if asking else reference.span
+            raise BakeryError.of("Invalid expression", how, place, hint=f"write {kind}.NAME.ATTRIBUTE")
         names = list(known)
         if first.name not in names:
             raise _missing_element(first.name, names, first.span)

@@ -16,7 +16,16 @@ from bakery.config.textforms import clean_path
 from bakery.diagnostics import BakeryError, Diagnostic
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kmgtp]?)(?:i?b)?", re.IGNORECASE)
-_PLATFORM_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_PLATFORM_PART = re.compile(r"[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?")
+_SYSTEMS = (
+    "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows "
+    "zos macos"
+)
+_MACHINES = (
+    "386 amd64 amd64p32 arm armbe arm64 arm64be loong64 mips mipsle mips64 mips64le mips64p32 mips64p32le ppc ppc64 "
+    "ppc64le riscv riscv64 s390 s390x sparc sparc64 wasm i386 x86_64 x86-64 aarch64 armhf armel"
+)
+"""What a platform of a single word may be, aliases included."""
 _LEVELS = frozenset({"manifest", "index", "manifest-descriptor", "index-descriptor"})
 _ANNOTATION = re.compile(r"(?P<levels>[a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):(?P<key>[^=]*)=")
 _ABBREVIATIONS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
@@ -33,8 +42,6 @@ def finished(draft: TargetDraft, requested: bool, remote: bool = False) -> Targe
             value = dict(sorted(value.items()))
         fields[attribute.field] = value
     fields["context"] = _context(draft, remote)
-    if not remote and "contexts" in fields:
-        fields["contexts"] = {name: _without_prefix(where) for name, where in fields["contexts"].items()}
     fields["dockerfile"] = fields.get("dockerfile") or "Dockerfile"
     return Target(
         name=draft.name,
@@ -68,9 +75,14 @@ def check(draft: TargetDraft, cwd: Path, env: Mapping[str, str]) -> list[Diagnos
         found.append(Diagnostic(summary, detail, span, hint=hint))
 
     values = draft.values
-    for platform in values.get("platforms", ()):
-        if not _is_platform(platform):
-            note("platforms", f'"{platform}"', "unknown operating system or architecture: invalid argument")
+    if values.get("context") == "-":
+        note("context", "context from stdin not allowed in bake")
+    if values.get("dockerfile") == "-":
+        note("dockerfile", "dockerfile from stdin not allowed in bake")
+    for platform in (part for text in values.get("platforms", ()) for part in text.split(",")):
+        problem = _platform_problem(platform)
+        if problem:
+            note("platforms", f'"{platform}": {problem}: invalid argument')
     if values.get("shm-size") and parse_size(values["shm-size"]) is None:
         note("shm-size", f"invalid value {values['shm-size']} for membytes key shm-size", "expected 128m, 1g, …")
     for annotation in values.get("annotations", ()):
@@ -84,11 +96,16 @@ def check(draft: TargetDraft, cwd: Path, env: Mapping[str, str]) -> list[Diagnos
     return found
 
 
-def _is_platform(text: str) -> bool:
-    if text == "local":
-        return True
+def _platform_problem(text: str) -> str | None:
+    if text.lower() == "local":
+        return None
     parts = text.split("/")
-    return len(parts) <= 4 and all(_PLATFORM_PART.fullmatch(part.split("(", 1)[0]) for part in parts)
+    for part in parts:
+        if not _PLATFORM_PART.fullmatch(part):
+            return f'"{part}" is an invalid component of "{text}": platform specifier component must be a word'
+    if len(parts) == 1 and parts[0].split("(")[0].lower() not in f"{_SYSTEMS} {_MACHINES}".split():
+        return "unknown operating system or architecture"
+    return "cannot parse platform specifier" if len(parts) > 3 else None
 
 
 def parse_size(text: str) -> int | None:

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.conversion import ConversionError, convert
-from bakery.config.definition import TEMPLATE, Definition, Problems
+from bakery.config.definition import TEMPLATE, Definition, Problems, missing
 from bakery.config.functions import BUILTINS
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import unknown_variable
 from bakery.config.override_value import parse_json, parse_typed, parse_untyped
 from bakery.config.type_constraint import parse_type
 from bakery.config.types import BOOL, STRING, Type
-from bakery.config.user_function import function_cycles, user_function
+from bakery.config.user_function import function_problems, user_function
 from bakery.config.values import UNKNOWN_VALUE, Value, null, string
 from bakery.diagnostics import BakeryError, Diagnostic, Span
 
@@ -90,19 +90,17 @@ class Globals:
     def resolve(self) -> None:
         """Work out and validate every variable, and check every function. Raises BakeryError with all that is wrong."""
         problems = Problems()
-        problems.found.extend(function_cycles(self._definition.functions))
+        known = {*self.names(), *self._values}
+        problems.found.extend(function_problems(self._definition.functions, known, set(BUILTINS)))
         problems.stop_if_any()
         for name in [*self._definition.variables, *self._definition.attributes]:
             if name not in self._values:
                 problems.attempt(lambda name=name: self._work_out(name))  # type: ignore[misc]
         problems.stop_if_any()
         self._without_user_functions = True  # conditions may only use built-in ones
-        for name, block in self._definition.variables.items():
-            self._validate(name, block, problems)
+        for block in self._definition.variables.values():
+            self._validate(block, problems)
         self._without_user_functions = False
-        problems.stop_if_any()
-        for block in self._definition.functions.values():
-            problems.attempt(lambda block=block: user_function(block, self, evaluate))  # type: ignore[misc]
         problems.stop_if_any()
 
     def value(self, name: str) -> Value:
@@ -157,7 +155,9 @@ class Globals:
             assert value is not None
             return value
         declared = block.body.attributes.get("type")
-        wanted = parse_type(declared.expr) if declared is not None else None
+        # A top-level attribute of the same name is the default, and its type counts rather than the declared one.
+        typed = declared is not None and name not in self._definition.attributes
+        wanted = parse_type(declared.expr) if declared is not None and typed else None
         self._types[name] = wanted
         if wanted is not None and value is not None:
             value = self._fitting(name, block, value, wanted)
@@ -197,23 +197,24 @@ class Globals:
             return None
         return parse_untyped(name, text, string("") if default is None else default)
 
-    def _validate(self, name: str, block: Block, problems: Problems) -> None:
+    def _validate(self, block: Block, problems: Problems) -> None:
         for inner in block.body.blocks:
             if inner.type == "validation":
-                problems.attempt(lambda inner=inner: self._check(name, inner))  # type: ignore[misc]
+                problems.attempt(lambda inner=inner: self._check(inner))  # type: ignore[misc]
 
-    def _check(self, name: str, validation: Block) -> None:
+    def _check(self, validation: Block) -> None:
         condition = validation.body.attributes.get("condition")
         message = validation.body.attributes.get("error_message")
-        if condition is None:
-            from bakery.config.definition import missing
-
-            raise BakeryError(missing("condition", validation))
+        absent = [name for name in ("condition", "error_message") if name not in validation.body.attributes]
+        if condition is None or message is None:
+            raise BakeryError(*(missing(name, validation) for name in absent))
         result = evaluate(condition.expr, self)
         try:
             holds = convert(result, BOOL)
         except ConversionError as error:
-            raise BakeryError.of("Invalid condition result value", f"{error}", condition.expr.span) from None
+            raise BakeryError.of(
+                "Invalid condition result", f"Invalid condition result value: {error}", condition.expr.span
+            ) from None
         if holds.is_null or not holds.is_known:
             raise BakeryError.of(
                 "Invalid condition result",
@@ -221,10 +222,7 @@ class Globals:
                 condition.expr.span,
             )
         if not holds.raw:
-            text = f'The condition of variable "{name}" does not hold.'
-            if message is not None:
-                text = self.text(message.expr)
-            raise BakeryError(Diagnostic("Validation failed", text, condition.expr.span))
+            raise BakeryError(Diagnostic("Validation failed", self.text(message.expr), condition.expr.span))
 
 
 def _opening(block: Block) -> Span:

@@ -74,6 +74,10 @@ def _normalise(draft: TargetDraft) -> None:
     # On every level, as the peer does: a child that leaves the host's network keeps the entitlement of its parent.
     if draft.values.get("network") == "host":
         draft.values["entitlements"] = distinct([*draft.values.get("entitlements", ()), "network.host"])
+    for name in ("output", "cache-to"):
+        # An emptied list clears what its own target inherits, but not what a child inherits from others before it.
+        if draft.values.get(name) == []:
+            del draft.values[name]
     contexts = draft.values.get("contexts")
     if contexts and "" in contexts.values():
         draft.values["contexts"] = {name: where for name, where in contexts.items() if where != ""}

@@ -5,8 +5,17 @@ from __future__ import annotations
 from bakery.config.decode import text_of
 from bakery.config.definition import Definition
 from bakery.config.globals import Globals
+from bakery.config.printing import as_json
 from bakery.config.target import VariableInfo
-from bakery.config.types import friendly_name
+from bakery.config.types import STRING, Type, constraint_name
+from bakery.config.values import Value
+
+
+def _shown(value: Value, wanted: Type | None) -> str:
+    if wanted == STRING:
+        # The peer shows strings of declared type as JSON without the quotes around it.
+        return as_json(value.raw).strip('"')
+    return text_of(value)
 
 
 def variable_infos(definition: Definition, scope: Globals) -> list[VariableInfo]:
@@ -18,8 +27,8 @@ def variable_infos(definition: Definition, scope: Globals) -> list[VariableInfo]
         found.append(
             VariableInfo(
                 name,
-                "" if wanted is None else friendly_name(wanted),
-                None if value.is_null else text_of(value),
+                "" if wanted is None else constraint_name(wanted),
+                None if value.is_null else _shown(value, wanted),
                 "" if described is None else scope.text(described.expr),
             )
         )

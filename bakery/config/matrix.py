@@ -14,7 +14,7 @@ from bakery.config.hcl.scope import ChildScope, Scope
 from bakery.config.hcl.syntax import Expression, Object
 from bakery.config.types import STRING, friendly_name
 from bakery.config.values import Value, is_iterable, members_of
-from bakery.diagnostics import BakeryError
+from bakery.diagnostics import BakeryError, Span
 
 MAX_COMBINATIONS = 20_000
 """More targets than this from one block are a mistake."""
@@ -38,7 +38,7 @@ def expand(source: TargetBlock, scope: Scope) -> list[Expanded]:
         if name is not None:
             raise BakeryError.of("Invalid name", "name requires matrix", label)
         return [Expanded(source.label, source)]
-    axes = _axes(matrix.expr, scope)
+    axes = _axes(matrix.expr, scope, label)
     count = math.prod(len(values) for values in axes.values())
     if count > MAX_COMBINATIONS:
         raise BakeryError.of(
@@ -50,7 +50,7 @@ def expand(source: TargetBlock, scope: Scope) -> list[Expanded]:
     expanded: dict[str, Expanded] = {}
     for values in itertools.product(*axes.values()):
         own = dict(zip(axes, values, strict=True))
-        made = source.label if name is None else _name(name.expr, ChildScope(scope, own))
+        made = source.label if name is None else _name(name.expr, ChildScope(scope, own), label)
         if made in expanded:
             raise BakeryError.of(
                 "Invalid name",
@@ -62,30 +62,31 @@ def expand(source: TargetBlock, scope: Scope) -> list[Expanded]:
     return list(expanded.values())
 
 
-def _axes(expr: Expression, scope: Scope) -> dict[str, tuple[Value, ...]]:
-    # The order in which an object literal is written decides the order of combinations; its value is sorted by key.
-    if isinstance(expr, Object):
-        pairs = [(evaluate(item.key, scope), item.value, evaluate(item.value, scope)) for item in expr.items]
-        return {str(key.raw): _values(str(key.raw), value, value_expr) for key, value_expr, value in pairs}
+def _axes(expr: Expression, scope: Scope, label: Span | None) -> dict[str, tuple[Value, ...]]:
     matrix = evaluate(expr, scope)
     if not isinstance(matrix.raw, dict):
-        raise BakeryError.of("Invalid matrix", f"a map is required, but have {friendly_name(matrix.type)}", expr.span)
-    return {axis: _values(axis, value, expr) for axis, value in matrix.raw.items()}
+        raise BakeryError.of("Invalid name", "matrix must be a map", label)
+    axes = {axis: _values(axis, value, label) for axis, value in matrix.raw.items()}
+    if isinstance(expr, Object):
+        # The order in which the axes are written decides the order of combinations; the value is sorted by key.
+        written = [str(evaluate(item.key, scope).raw) for item in expr.items]
+        return {axis: axes[axis] for axis in dict.fromkeys(written) if axis in axes}
+    return axes
 
 
-def _values(axis: str, value: Value, expr: Expression) -> tuple[Value, ...]:
+def _values(axis: str, value: Value, label: Span | None) -> tuple[Value, ...]:
     if value.is_null or not value.is_known or not is_iterable(value.type):
         have = "null" if value.is_null else friendly_name(value.type)
-        raise BakeryError.of("Invalid matrix", f"axis {axis}: a list is required, but have {have}", expr.span)
+        raise BakeryError.of("Invalid name", f"matrix values must be a list, but {axis} is {have}", label)
     return tuple(members_of(value))
 
 
-def _name(expr: Expression, scope: Scope) -> str:
+def _name(expr: Expression, scope: Scope, label: Span | None) -> str:
     value = evaluate(expr, scope)
     try:
         text = convert(value, STRING)
     except ConversionError as error:
-        raise BakeryError.of("Invalid name", str(error), expr.span) from None
+        raise BakeryError.of("Invalid name", str(error), label) from None
     if not isinstance(text.raw, str) or not NAME.fullmatch(text.raw):
-        raise BakeryError(invalid_name(expr.span))
+        raise BakeryError(invalid_name(label, str(text.raw)))
     return text.raw

@@ -16,7 +16,7 @@ from bakery.config.entries import PARSERS, parse_secret
 from bakery.config.inherit import Override
 from bakery.config.target import OutputEntry
 from bakery.config.textforms import parse_bool, path_match
-from bakery.diagnostics import BakeryError
+from bakery.diagnostics import BakeryError, did_you_mean
 
 _TEXTS = frozenset({"context", "dockerfile", "target", "call", "shm-size", "network"})
 _BOOLS = frozenset({"pull", "no-cache"})
@@ -57,7 +57,13 @@ class Setting:
         try:
             self._apply(draft)
         except ValueError as error:
-            raise BakeryError.of(f"invalid value {self.text} for key {self._full_key}", str(error)) from None
+            if self.key in _BOOLS or self.key in ("push", "load"):
+                raise BakeryError.of(f"invalid value {self.text} for boolean key {self.key}") from None
+            if self.key in ("output", "secrets", "ssh"):
+                raise BakeryError.of(f"invalid value for outputs: {error}", f"in --set {self._full_key}") from None
+            if self.key == "attest":
+                raise BakeryError.of(f"invalid value for attest: {error}") from None
+            raise BakeryError.of(str(error), f"in --set {self._full_key}") from None
 
     @property
     def _full_key(self) -> str:
@@ -65,6 +71,12 @@ class Setting:
 
     def _apply(self, draft: TargetDraft) -> None:
         key, values = self.key, draft.values
+        if key not in KEYS:
+            near = did_you_mean(key, KEYS)
+            raise BakeryError.of(f"unknown key: {key}", hint=f'did you mean "{near}"?' if near else "")
+        if key in _MAPS and not self.sub:
+            what = "<hostname>=<ip>" if key == "extra-hosts" else "<name>=<value>"
+            raise BakeryError.of(f"invalid format for {key}, expecting {key}.{what}")
         if key in _TEXTS:
             values[key] = self.text
         elif key in _BOOLS:
@@ -110,6 +122,9 @@ def _repoint_secret(draft: TargetDraft, name: str, text: str) -> None:
     declared = draft.values.get("secret", [])
     if not any(entry.id == name for entry in declared):
         raise BakeryError.of(f'secret "{name}" must be declared before it can be overridden')
+    for entry in parse_secret(text):
+        if entry.id not in ("", name):
+            raise BakeryError.of(f'secret override id "{entry.id}" does not match declared secret "{name}"')
     pointed = [replace(entry, id=name) for entry in parse_secret(text)]
     draft.values["secret"] = [pointed[-1] if entry.id == name else entry for entry in declared]
 
@@ -151,13 +166,16 @@ def read_overrides(
         key, sub = _key(left)
         if not equals and key != "args":
             raise BakeryError.of(f"invalid override {expression}, expected target.name=value")
-        if key in _MAPS | {"secret", "resources"} and not sub:
-            raise BakeryError.of(f"invalid key {left}, {key} requires name")
+        names_meant = matching(left.split(".", 1)[0], targets)
+        if key in ("args", "contexts", "secret", "resources") and not sub:
+            raise BakeryError.of(f"invalid key {left}{'+' if append else ''}, {key} requires name")
+        if key in ("secret", "resources") and append:
+            raise BakeryError.of(f"invalid key {left}+, {key} does not support append")
         if not equals:
             if sub not in env:
                 continue
             text = env[sub]
-        for name in matching(left.split(".", 1)[0], targets):
+        for name in names_meant:
             settings = found.setdefault(name, {})
             slot = f"{key}.{sub}"
             setting = settings.setdefault(slot, Setting(key, sub, text))
@@ -170,13 +188,7 @@ def _key(left: str) -> tuple[str, str]:
     parts = left.split(".", 2)
     if len(parts) < 2:
         raise BakeryError.of(f"invalid override key {left}, expected target.name")
-    key = parts[1]
-    if key not in KEYS:
-        from bakery.diagnostics import did_you_mean
-
-        near = did_you_mean(key, KEYS)
-        raise BakeryError.of(f"unknown key: {key}", hint=f'did you mean "{near}"?' if near else "")
-    return key, parts[2] if len(parts) > 2 else ""
+    return parts[1], parts[2] if len(parts) > 2 else ""
 
 
 def matching(pattern: str, targets: list[str]) -> list[str]:

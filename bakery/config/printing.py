@@ -16,7 +16,10 @@ _TEMPLATES = frozenset({"args", "labels", "annotations", "dockerfile-inline", "e
 def print_json(project: Project) -> str:
     """The JSON of `--print`: groups and targets by name, ending with a newline."""
     groups = {
-        name: {**({"description": group.description} if group.description else {}), "targets": list(group.targets)}
+        name: {
+            **({"description": group.description} if group.description else {}),
+            "targets": list(group.targets) or None,
+        }
         for name, group in sorted(project.groups.items())
     }
     targets = {name: target_json(target) for name, target in sorted(project.targets.items())}

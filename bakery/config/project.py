@@ -15,7 +15,7 @@ from bakery.config.override import read_overrides
 from bakery.config.paths import rebase_contexts
 from bakery.config.request import LoadRequest
 from bakery.config.selection import follow_links, printed_groups, reached, requested_names, with_all
-from bakery.config.target import Group, Listing, NamedDescription, Project, VariableInfo
+from bakery.config.target import Group, Listing, NamedDescription, PolicyEntry, Project, VariableInfo
 from bakery.config.textforms import parse_bool
 from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
 
@@ -49,7 +49,10 @@ def list_project(request: LoadRequest) -> Listing:
     except RecursionError:
         raise _too_deep() from None
     named = [NamedDescription(name, draft.values.get("description", "")) for name, draft in declared.drafts.items()]
-    named += [NamedDescription(name, group.description, group.targets) for name, group in declared.groups.items()]
+    named += [
+        NamedDescription(name, group.description, tuple(sorted(group.targets)))
+        for name, group in declared.groups.items()
+    ]
     shown = sorted((item for item in named if not item.name.startswith("_")), key=lambda item: item.name)
     return Listing(tuple(shown), tuple(declared.variables), tuple(declared.warnings))
 
@@ -69,7 +72,7 @@ def _declared(request: LoadRequest, with_variables: bool = False) -> Declared:
         return _without_files(request)
     reader = Reader(request.cwd, request.strict, _relative_paths(request))
     sources = reader.read_all(found)
-    flags = dict(_variable(text) for text in request.variables)
+    flags = dict(_variable(text) for text in request.variables if text)
     environment = _environment(request)
     declared = Declared(warnings=reader.warnings, files=sources.files)
     if sources.compose:
@@ -103,7 +106,7 @@ def _switch(env: Mapping[str, str], name: str) -> bool:
 def _variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise BakeryError.of(f"invalid variable {text}, expected NAME=value")
+        raise BakeryError.of(f'invalid variable "{text}", expected key=value')
     return name, value
 
 
@@ -182,9 +185,8 @@ def _selected(declared: Declared, request: LoadRequest) -> Project:
     groups = with_all(declared.groups, declared.drafts)
     overrides = _overrides(declared, request)
     inheritance = Inheritance(declared.drafts, overrides)
-    asked = [_service_name(name, declared, groups) for name in request.targets]
-    names = requested_names(asked, declared.drafts, groups)
-    requested, found = reached(names, groups)
+    names = requested_names(request.targets, declared.drafts, groups)
+    requested, found = reached(names, groups, declared.drafts)
     drafts = follow_links(requested, inheritance)
     drafts = {name: _with_flags(draft, request) for name, draft in drafts.items()}
     raise_all([problem for draft in drafts.values() for problem in check(draft, request.cwd, request.env)])
@@ -200,17 +202,12 @@ def _selected(declared: Declared, request: LoadRequest) -> Project:
     )
 
 
-def _service_name(asked: str, declared: Declared, groups: Mapping[str, Group]) -> str:
-    """A Compose service may be asked for by its own name, dots and all."""
-    renamed = asked.replace(".", "_")
-    return renamed if asked not in groups and renamed in declared.drafts else asked
-
-
 def _overrides(declared: Declared, request: LoadRequest) -> dict[str, list[Override]]:
     expressions = list(request.overrides)
     if declared.drafts:
         expressions += _flag_overrides(request)
-    return read_overrides(expressions, declared.drafts, request.env)
+    env = {} if _switch(request.env, "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP") else request.env
+    return read_overrides(expressions, declared.drafts, env)
 
 
 def _flag_overrides(request: LoadRequest) -> list[str]:
@@ -227,7 +224,7 @@ def _flag_overrides(request: LoadRequest) -> list[str]:
     for kind, text in (("sbom", request.sbom), ("provenance", request.provenance)):
         if text:
             found.append(f"*.attest=type={kind},{_attest_attrs(text)}")
-    found.extend(f"*.policy+={text}" for text in request.policy)
+    found.extend(f"*.policy+={text}" for text in request.policy if not text.startswith("disabled"))
     return found
 
 
@@ -241,8 +238,10 @@ def _attest_attrs(text: str) -> str:
 def _with_flags(draft: TargetDraft, request: LoadRequest) -> TargetDraft:
     values = dict(draft.values)
     epoch = request.env.get("SOURCE_DATE_EPOCH")
-    if epoch is not None and "SOURCE_DATE_EPOCH" not in values.get("args", {}):
+    if epoch and "SOURCE_DATE_EPOCH" not in values.get("args", {}):
         values["args"] = {**values.get("args", {}), "SOURCE_DATE_EPOCH": epoch}
+    if "disabled" in request.policy or "disabled=true" in request.policy:
+        values["policy"] = [PolicyEntry(disabled=True)]
     if request.call and request.call != "build":
         # The method is called `lint` inside the peer, and scripts that read its JSON know it by that name.
         values["call"] = "lint" if request.call == "check" else request.call

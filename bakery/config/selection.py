@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
 
 from bakery.config.draft import TargetDraft, distinct
@@ -21,17 +21,23 @@ def requested_names(asked: Iterable[str], targets: Iterable[str], groups: Mappin
     known = list(dict.fromkeys([*groups, *targets]))
     found: list[str] = []
     for name in asked or (DEFAULT,):
-        if name in known or not any(char in name for char in "*?["):
+        # A Compose service may be asked for by its own name, dots and all.
+        name = name.replace(".", "_")
+        if not any(char in name for char in "*?[]"):
             found.append(name)
             continue
-        try:
-            matches = [candidate for candidate in known if path_match(name, candidate)]
-        except ValueError as error:
-            raise BakeryError.of(f'could not match targets with "{name}"', str(error)) from None
+        matches = [candidate for candidate in known if _matches(name, candidate)]
         if not matches:
             raise BakeryError.of(f'could not find any target matching "{name}"')
         found.extend(matches)
     return distinct(found)
+
+
+def _matches(pattern: str, name: str) -> bool:
+    try:
+        return path_match(pattern, name)
+    except ValueError:
+        return False
 
 
 def with_all(groups: Mapping[str, Group], targets: Iterable[str]) -> dict[str, Group]:
@@ -42,8 +48,13 @@ def with_all(groups: Mapping[str, Group], targets: Iterable[str]) -> dict[str, G
     return {**groups, ALL: Group(ALL, tuple(name for name in names if not name.startswith("_")))}
 
 
-def reached(names: Iterable[str], groups: Mapping[str, Group]) -> tuple[dict[str, Span | None], dict[str, Group]]:
-    """All targets (with the group that asks for each) and groups that names lead to. Raises BakeryError on a cycle."""
+def reached(
+    names: Iterable[str], groups: Mapping[str, Group], known: Container[str]
+) -> tuple[dict[str, Span | None], dict[str, Group]]:
+    """All targets (with the group that asks for each) and groups that names lead to. Raises BakeryError on a cycle.
+
+    A group that lists its own name, one that it is listed by, or one without members means the target of that name.
+    """
     targets: dict[str, Span | None] = {}
     found: dict[str, Group] = {}
     path: dict[str, None] = {}
@@ -53,8 +64,7 @@ def reached(names: Iterable[str], groups: Mapping[str, Group]) -> tuple[dict[str
         group = groups.get(name)
         if leaving:
             del path[name]
-        elif group is None or (asking is not None and asking.name == name):
-            # A group that lists its own name means the target of that name.
+        elif group is None or (asking is not None and (name in path or not group.targets) and name in known):
             targets.setdefault(name, asking.span if asking else None)
         elif name in path:
             cycle = [*list(path)[list(path).index(name) :], name]

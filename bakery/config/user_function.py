@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from bakery.config.definition import missing
+from bakery.config.definition import TEMPLATE
+from bakery.config.functions import BUILTINS
 from bakery.config.functions.function import Function, Parameter
 from bakery.config.hcl.scope import ChildScope, Scope
-from bakery.config.hcl.syntax import Block, Expression, JsonString, Tuple, functions, keyword
+from bakery.config.hcl.syntax import Block, Expression, JsonString, Tuple, functions, keyword, variables
 from bakery.config.values import Value, tuple_of
-from bakery.diagnostics import BakeryError, Diagnostic
+from bakery.diagnostics import BakeryError, Diagnostic, did_you_mean
 
 if TYPE_CHECKING:
     from bakery.config.hcl.syntax import Attribute
@@ -21,9 +22,6 @@ Evaluate = Callable[[Expression, Scope], Value]
 def user_function(block: Block, scope: Scope, evaluate: Evaluate) -> Function:
     """The function that a block defines. Raises BakeryError for a block that defines none."""
     attributes = block.body.attributes
-    absent = [missing(name, block) for name in ("params", "result") if name not in attributes]
-    if absent:
-        raise BakeryError(*absent)
     params = _names(attributes["params"])
     rest = _name(attributes["variadic_params"].expr) if "variadic_params" in attributes else None
     body = attributes["result"].expr
@@ -40,6 +38,44 @@ def user_function(block: Block, scope: Scope, evaluate: Evaluate) -> Function:
         None if rest is None else _parameter(rest),
         call,
     )
+
+
+def function_problems(
+    blocks: Mapping[str, Block], variables_known: Container[str], builtins: Container[str]
+) -> list[Diagnostic]:
+    """What is wrong with the functions of a definition, called or not: parts that lack, unknown names, cycles."""
+    found: list[Diagnostic] = []
+    for name, block in blocks.items():
+        if name in builtins:
+            continue
+        try:
+            found.extend(_unknown_names(name, block, blocks, variables_known, builtins))
+        except BakeryError as error:
+            found.extend(error.diagnostics)
+    return found or function_cycles(blocks)
+
+
+def _unknown_names(
+    name: str, block: Block, blocks: Mapping[str, Block], variables_known: Container[str], builtins: Container[str]
+) -> Iterator[Diagnostic]:
+    attributes = block.body.attributes
+    params, result = attributes.get("params"), attributes.get("result")
+    if params is None or result is None:
+        absent = "params" if result is not None else "result"
+        place = params.span if params is not None else block.label_spans[0]
+        yield Diagnostic("Invalid function", f"empty {absent} not allowed for {name}", place)
+        return
+    own = set(_names(params))
+    if "variadic_params" in attributes:
+        own.add(_name(attributes["variadic_params"].expr))
+    for called in functions(result.expr):
+        if called not in builtins and called not in blocks and called != TEMPLATE:
+            near = did_you_mean(called, [*blocks, *BUILTINS])
+            hint = f' Did you mean "{near}"?' if near else ""
+            yield Diagnostic("Invalid expression", f'function "{called}" does not exist.{hint}', result.expr.span)
+    for reference in variables(result.expr):
+        if reference.name not in own and reference.name not in variables_known:
+            yield Diagnostic("Invalid expression", f'variable "{reference.name}" does not exist', result.expr.span)
 
 
 def function_cycles(blocks: Mapping[str, Block]) -> list[Diagnostic]:
@@ -87,5 +123,5 @@ def _names(attribute: Attribute) -> list[str]:
 def _name(expr: Expression) -> str:
     name = expr.source.text.strip() if isinstance(expr, JsonString) else keyword(expr)
     if name is None or not name.replace("-", "_").isidentifier():
-        raise BakeryError.of("Invalid expression", "A parameter name is required.", expr.span)
+        raise BakeryError.of("Invalid param element", "Each parameter name must be an identifier.", expr.span)
     return name

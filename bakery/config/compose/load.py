@@ -73,7 +73,7 @@ def compose_targets(
         draft = service_draft(name, service, project)
         draft.folder = folder
         result.drafts[draft.name] = draft
-    if result.drafts:
+    if services:
         result.group = Group("default", tuple(result.drafts))
     return result
 
@@ -103,9 +103,7 @@ def _section(document: YamlNode, key: str, env: Mapping[str, str]) -> dict[str, 
     if not section.is_map:
         raise BakeryError.of(f"{key} must be a mapping", "", section.span)
     return {
-        name: interpolated(node, env.get, (key, name))
-        for name, node in section.value.items()
-        if node.value is not None
+        name: interpolated(node, env.get, (key, name)) for name, node in section.value.items() if node.value is not None
     }
 
 

@@ -114,7 +114,7 @@ class _Reader:
             ("target", "target"),
             ("network", "network"),
         ):
-            self._set(attribute, key, plain_text)
+            self._set(attribute, key, lambda node: plain_text(node) or None)
         self._set("shm-size", "shm_size", _size)
         self._set("no-cache", "no_cache", self._truth)
         self._set("pull", "pull", self._truth)
@@ -132,12 +132,12 @@ class _Reader:
         attests = [*self._attest("sbom"), *self._attest("provenance")]
         if attests:
             self.draft.values["attest"] = attests
-        image = self.service.value.get("image")
-        if image is not None and plain_text(image) and not self.draft.values.get("tags"):
-            self._put("tags", [plain_text(image)], image)
         extension = self.build.value.get("x-bake")
         if extension is not None and extension.value is not None:
             self._x_bake(extension)
+        image = self.service.value.get("image")
+        if image is not None and plain_text(image) and not self.draft.values.get("tags"):
+            self._put("tags", [plain_text(image)], image)
 
     def _put(self, attribute: str, value: Any, node: YamlNode) -> None:
         self.draft.values[attribute] = value
@@ -151,7 +151,7 @@ class _Reader:
             value = read(node)
         except ValueError as error:
             raise BakeryError.of(f"services.{self.name}.build.{key}", str(error), node.span) from None
-        if value is not None:
+        if value is not None and value != []:
             self._put(attribute, value, node)
 
     def _truth(self, node: YamlNode) -> bool | None:
@@ -237,12 +237,15 @@ class _Reader:
         if attribute.kind is Kind.BOOL:
             value: Any = _bool(node)
         elif attribute.kind is Kind.MAP:
-            value = {**_contexts(node), **values.get(key, {})}
+            value = {**_contexts(node, str), **values.get(key, {})}
         elif attribute.kind is Kind.ENTRIES:
             value = tidy_entries(attribute, [*values.get(key, []), *_entries(key, node)])
+            if key == "ssh":
+                value.sort(key=lambda entry: entry.id)
         else:
             value = distinct([*values.get(key, []), *_words(node)])
-        self._put(key, value, node)
+        if value != []:
+            self._put(key, value, node)
 
 
 def _items(node: YamlNode) -> list[tuple[str, YamlNode]]:
@@ -274,14 +277,14 @@ def _entries(key: str, node: YamlNode) -> list[Any]:
     return tidy_entries(ATTRIBUTES[key], [entry for text in _words(node) for entry in PARSERS[key](text)])
 
 
-def _contexts(node: YamlNode) -> dict[str, str]:
+def _contexts(node: YamlNode, local: Callable[[str], str] = clean_path) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, item in _items(node):
         where = plain_text(item) or ""
-        if where.startswith("service:"):
-            where = f"target:{target_name(where.removeprefix('service:'))}"
+        if where.startswith(("service:", "target:")):
+            where = f"target:{target_name(where.partition(':')[2])}"
         elif where and is_local(where):
-            where = clean_path(where)
+            where = local(where)
         found[name] = where
     return found
 
