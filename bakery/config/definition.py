@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from bakery.config.attributes import ATTRIBUTES
 from bakery.config.edits import NAMES
 from bakery.config.hcl.json_syntax import BlockSchema
 from bakery.config.hcl.syntax import Attribute, Block, Body
-from bakery.diagnostics import BakeryError, Diagnostic, Severity, Span, did_you_mean
+from bakery.diagnostics import BakeryError, Diagnostic, Severity, SourceFile, Span, did_you_mean
 
 T = TypeVar("T")
 
@@ -206,7 +206,14 @@ class Problems:
             self.found.extend(error.diagnostics)
             return None
 
-    def stop_if_any(self) -> None:
-        """Raise what was collected, if anything was. Equal diagnostics at one place count once."""
-        if self.found:
-            raise BakeryError(*dict.fromkeys(self.found))
+    def stop_if_any(self, in_order_of: Sequence[SourceFile] = ()) -> None:
+        """Raise what was collected, if anything was, in the order of files and lines. Equals at one place count once."""
+        if not self.found:
+            return
+        order = {id(file): number for number, file in enumerate(in_order_of)}
+
+        def place(problem: Diagnostic) -> tuple[int, int]:
+            span = problem.span
+            return (0, 0) if span is None or not order else (order.get(id(span.file), 0), span.start.offset)
+
+        raise BakeryError(*sorted(dict.fromkeys(self.found), key=place))

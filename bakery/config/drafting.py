@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from bakery.config.matrix import Expanded
 
 
-def draft_blocks(blocks: Blocks, drafts: dict[str, TargetDraft]) -> None:
-    """Add a draft per target, or merge into the one that is there. Raises BakeryError with all that is wrong."""
-    blocks.expand_all()
-    problems = Problems()
+def draft_blocks(blocks: Blocks, drafts: dict[str, TargetDraft], problems: Problems) -> None:
+    """Add a draft per target, or merge into the one that is there; what is wrong goes to `problems`."""
     for targets in blocks.expanded.values():
         for target in targets:
             draft = _draft(blocks, target, problems)
@@ -27,7 +25,6 @@ def draft_blocks(blocks: Blocks, drafts: dict[str, TargetDraft]) -> None:
                 drafts[draft.name] = draft
             else:
                 _lay(earlier, draft)
-    problems.stop_if_any()
 
 
 def _draft(blocks: Blocks, target: Expanded, problems: Problems) -> TargetDraft:

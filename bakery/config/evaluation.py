@@ -43,6 +43,7 @@ class Blocks:
         self._made_groups: dict[str, list[str]] = {}
         self._values: dict[tuple[int, str], Value | None] = {}
         self._path: dict[tuple[str, str], Attribute] = {}
+        self._any_value = False
         self.resolved = ResolvedValues(self, compose)
 
     def expand_all(self) -> None:
@@ -58,15 +59,13 @@ class Blocks:
         self._made_groups = {label: names for label, names in made.items() if names and names != [label]}
         problems.stop_if_any()
 
-    def groups(self) -> dict[str, Group]:
-        """All groups of the files, and those that matrices make. Raises BakeryError with all that is wrong."""
-        problems = Problems()
+    def groups(self, problems: Problems) -> dict[str, Group]:
+        """All groups of the files, and those that matrices make; what is wrong goes to `problems`."""
         found: dict[str, Group] = {}
         for name, block in self.definition.groups.items():
             group = problems.attempt(lambda name=name, block=block: self._group(name, block))  # type: ignore[misc]
             if group is not None:
                 found[name] = group
-        problems.stop_if_any()
         for name, targets in self._made_groups.items():
             if name not in found:
                 found[name] = Group(name, tuple(targets))
@@ -167,6 +166,7 @@ class Blocks:
         finally:
             del self._path[key]
         self._values[slot] = fitted
+        self._any_value = True
         return fitted
 
     def _entered(self, key: tuple[str, str], attribute: Attribute, shown: str) -> tuple[str, str]:
@@ -186,7 +186,7 @@ class Blocks:
 
     def target_reference(self, reference: ScopeTraversal) -> Value:
         """`target.NAME.ATTR`: what the last block of that name sets itself."""
-        name = self._named(reference, self.expanded)
+        name = self._named(reference, self.expanded, self._any_value)
         target = self.expanded[name][-1]
         wanted = _second_step(reference)
         names = [wanted] if wanted is not None else ["name", "inherits", *ATTRIBUTES]
@@ -218,7 +218,7 @@ class Blocks:
     def group_reference(self, reference: ScopeTraversal) -> Value:
         """`group.NAME.targets`: what the group lists itself."""
         known = {**dict.fromkeys(self._made_groups), **dict.fromkeys(self.definition.groups)}
-        name = self._named(reference, known)
+        name = self._named(reference, known, False)
         block = self.definition.groups.get(name)
         if block is None:
             targets = list_of(STRING, map(string, self._made_groups[name]))
@@ -228,7 +228,7 @@ class Blocks:
             targets = list_of(STRING, ())
         return object_of({name: object_of({"name": string(name), "targets": targets})})
 
-    def _named(self, reference: ScopeTraversal, known: Iterable[str]) -> str:
+    def _named(self, reference: ScopeTraversal, known: Iterable[str], is_object: bool) -> str:
         kind = reference.name
         first = reference.steps[0] if reference.steps else None
         if not isinstance(first, AttributeStep):
@@ -242,7 +242,7 @@ class Blocks:
             raise BakeryError.of("Invalid expression", how, place, hint=f"write {kind}.NAME.ATTRIBUTE")
         names = list(known)
         if first.name not in names:
-            raise _missing_element(first.name, names, first.span)
+            raise _missing_element(first.name, names, first.span, is_object)
         return first.name
 
 
@@ -280,10 +280,15 @@ class TargetScope:
         return self.blocks.globals.function_names()
 
 
-def _missing_element(name: str, known: Iterable[str], span: Span) -> BakeryError:
+def _missing_element(name: str, known: Iterable[str], span: Span, is_object: bool = False) -> BakeryError:
+    """What the peer says: to it `target` is an empty map until the first attribute of one is known, then an object."""
     near = did_you_mean(name, known)
+    hint = f' Did you mean "{near}"?' if near else ""
+    if is_object:
+        detail = f'This object does not have an attribute named "{name}".'
+        return BakeryError.of("Unsupported attribute", detail + hint, span)
     detail = f'This map does not have an element with the key "{name}".'
-    return BakeryError.of("Missing map element", detail + (f' Did you mean "{near}"?' if near else ""), span)
+    return BakeryError.of("Missing map element", detail + hint, span)
 
 
 def _second_step(reference: ScopeTraversal) -> str | None:

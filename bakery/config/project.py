@@ -151,6 +151,7 @@ def _add_blocks(
     definition = sources.definition
     if not (definition.variables or definition.attributes or definition.targets or definition.groups):
         return
+    from bakery.config.definition import Problems
     from bakery.config.drafting import draft_blocks
     from bakery.config.evaluation import Blocks
     from bakery.config.globals import Globals, Overrides
@@ -163,9 +164,11 @@ def _add_blocks(
     scope = Globals(definition, Overrides(flags, environment), builtins)
     scope.resolve()
     blocks = Blocks(definition, scope, dict(declared.drafts))
-    draft_blocks(blocks, declared.drafts)
-    for name, group in blocks.groups().items():
-        declared.groups[name] = group
+    blocks.expand_all()
+    problems = Problems()
+    draft_blocks(blocks, declared.drafts, problems)
+    declared.groups.update(blocks.groups(problems))
+    problems.stop_if_any(in_order_of=sources.files)
     if with_variables:
         from bakery.config.listing import variable_infos
 
