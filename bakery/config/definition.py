@@ -207,7 +207,7 @@ class Problems:
             return None
 
     def stop_if_any(self, in_order_of: Sequence[SourceFile] = ()) -> None:
-        """Raise what was collected, if anything was, in the order of files and lines. Equals at one place count once."""
+        """Raise what was collected, if anything was, in the order of files and lines; equals count once."""
         if not self.found:
             return
         order = {id(file): number for number, file in enumerate(in_order_of)}
