@@ -6,7 +6,8 @@ after the layers below it, whose folders lend their metadata to those that the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,8 @@ AT_ONCE = 8
 """Layers that come at the same time."""
 Way = Callable[[], AbstractAsyncContextManager[BlobStream]]
 """Opens a blob somewhere."""
+Maker = Callable[[Progress], Awaitable[None]]
+"""Makes a layer and commits it under its name. Raises SourceError, StateError."""
 
 
 class LayerFetcher:
@@ -45,6 +48,21 @@ class LayerFetcher:
         self._snapshots = snapshots
         self._blobs = blobs
         self._registries = registries
+        self._makers: dict[LayerID, Maker] = {}
+
+    def promise(self, layer: LayerID, maker: Maker, description: str) -> None:
+        """Records a layer that `maker` can make in this process: called when somebody first reads it."""
+        self._makers[layer] = maker
+        if not self._state.query("SELECT 1 FROM layers WHERE id = ?", layer):
+            now = time.time()
+            self._state.write(
+                "INSERT OR IGNORE INTO layers (id, unpacked, size, created, used, description)"
+                " VALUES (?, 0, 0, ?, ?, ?)",
+                layer,
+                now,
+                now,
+                description,
+            )
 
     async def fetch(self, layers: Sequence[LayerID], progress: Progress) -> None:
         """Unpacks layers that are recorded.
@@ -70,7 +88,11 @@ class LayerFetcher:
     ) -> None:
         async with file_lock(self._state.locks / f"layer-{layer}"):
             if not self._snapshots.layer_path(layer).exists():
-                await self._bring(layer, done, limit, progress)
+                if layer in self._makers:
+                    async with limit:
+                        await self._makers[layer](progress)
+                else:
+                    await self._bring(layer, done, limit, progress)
         done[layer].set()
 
     async def _bring(

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from engine.blobs import BlobStore
     from engine.registry.client import Registries
     from engine.snapshots.store import SnapshotStore
+    from engine.sources.downloads import Downloader
     from engine.sources.image import ImageResolver
+    from engine.sources.repositories import Repositories
     from engine.state import State
 
 
@@ -44,7 +46,8 @@ class SourceContext:
         self.registries = registries
         self.folders = folders
         self.secrets = secrets or {}
-        snapshots.register_fetcher(LayerFetcher(state, snapshots, blobs, registries))
+        self.fetcher = LayerFetcher(state, snapshots, blobs, registries)
+        snapshots.register_fetcher(self.fetcher)
 
     @cached_property
     def images(self) -> ImageResolver:
@@ -52,6 +55,20 @@ class SourceContext:
         from engine.sources.image import ImageResolver
 
         return ImageResolver(self.registries, self.state, self.blobs)
+
+    @cached_property
+    def downloader(self) -> Downloader:
+        """Fetches URLs, each once."""
+        from engine.sources.downloads import Downloader
+
+        return Downloader(self.state, self.blobs)
+
+    @cached_property
+    def repositories(self) -> Repositories:
+        """Git repositories, each asked once for each ref."""
+        from engine.sources.repositories import Repositories
+
+        return Repositories(self.state, self.secrets)
 
 
 def open_source(vertex: Vertex, context: SourceContext) -> Source:
@@ -79,11 +96,13 @@ def open_source(vertex: Vertex, context: SourceContext) -> Source:
     if scheme == "git":
         from engine.sources.git import GitSource
 
-        return GitSource(vertex, context.state, context.snapshots, context.secrets)
+        return GitSource(vertex, context.repositories, context.fetcher, context.snapshots)
     if scheme in ("http", "https"):
         from engine.sources.http import HttpSource
 
-        return HttpSource(vertex, context.state, context.snapshots, context.blobs, context.secrets)
+        return HttpSource(
+            vertex, context.downloader, context.fetcher, context.snapshots, context.blobs, context.secrets
+        )
     raise DefinitionError(
         f'unknown kind of source "{scheme}://"',
         places=vertex.note.places,
