@@ -112,6 +112,7 @@ class Display:
         self._stop()
         if self._talkative:
             self._write(summary.warnings(self._model.warnings(), self._debug))
+            self._write(summary.slowest(self._model, time.time()))
             if result.targets:
                 self._write("\n" + summary.targets(result))
         self._write(failures(result, self._model, self._colours))

@@ -22,6 +22,8 @@ from bakery.console.text import plural, printable, transferred
 
 LOG_ROWS = 6
 TRANSFER_ROWS = 6
+BAR_FROM, BAR_WIDTH = 100, 24
+"""From this width on, transfers have a bar of so many cells."""
 RECENT_ROWS = 4
 """Kept for the steps that ended last, whatever the running ones have to say."""
 HITS_LIVE = 2
@@ -129,7 +131,14 @@ def _transfers(step: Step, ids: Iterable[str], now: float, screen: Screen) -> It
         status = step.transfers[id_]
         end = status.time if status.completed or step.finished else now
         amount = transferred(status.current, status.total)
+        if status.total and not status.completed and screen.width >= BAR_FROM:
+            amount = f"{_bar(status.current / status.total)} {amount}"
         yield _row(f" => => {_one_line(id_)}", _seconds(end - status.started), screen, "run", amount)
+
+
+def _bar(part: float) -> str:
+    done = round(max(0.0, min(1.0, part)) * BAR_WIDTH)
+    return "[" + ("=" * done + ">")[:BAR_WIDTH].ljust(BAR_WIDTH) + "]"
 
 
 def _step_row(model: Model, step: Step, now: float, screen: Screen) -> Row:

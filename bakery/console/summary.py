@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from bakery.console.model import Model
 from bakery.console.text import plural, printable
 from engine.events import Warned
 from engine.request import BuildResult, Outcome, TargetResult
 
 TARGETS_SHOWN = 30
 WARNINGS_SHOWN = 20
+SLOWEST_SHOWN = 3
+WORTH_TELLING = 5.0
+"""Seconds from which on a step is called slow."""
 _WORDS = {
     Outcome.SUCCEEDED: "built",
     Outcome.CACHED: "cached",
@@ -47,6 +51,14 @@ def _line(target: TargetResult, width: int) -> str:
     if names := target.metadata.get("image.name"):
         words.append(names.replace(",", " "))
     return "  ".join(words).rstrip()
+
+
+def slowest(model: Model, now: float) -> str:
+    """The steps that took longest, where a build took so long that one may ask."""
+    steps = [step for step in model.shown if step.clock.seconds(now) >= WORTH_TELLING]
+    steps = sorted(steps, key=lambda step: -step.clock.seconds(now))[:SLOWEST_SHOWN]
+    lines = [f" {step.clock.seconds(now):6.1f}s  {printable(model.title(step).encode())}" for step in steps]
+    return "\n".join(["", " slowest steps:", *lines, ""]) if lines else ""
 
 
 def warnings(found: Sequence[Warned], debug: bool = False) -> str:

@@ -41,6 +41,8 @@ def show(mode: str, events: list[Event], result: BuildResult, env: dict[str, str
 def test_plain_ends_with_the_summary_the_log_and_the_error() -> None:
     text = show("plain", failing_build(), failing_result(), {"NO_COLOR": "1"})
     assert text.endswith(
+        "\n slowest steps:\n"
+        "   12.1s  [api build 1/2] RUN make\n"
         "\n api   FAILED      12.2s  1/3 steps cached\n"
         " docs  canceled     1.5s  1/2 steps cached\n"
         "------\n"
@@ -114,10 +116,11 @@ def test_no_thread_before_the_first_event_and_none_after_the_end() -> None:
 
 
 def test_any_bytes_of_a_log_can_be_written_to_an_ascii_stream(tmp_path: Path) -> None:
-    with (tmp_path / "log").open("w", encoding="ascii", errors="backslashreplace") as stream:
-        with make_display("plain", stream, {}) as display:
-            for event in (known(1, "RUN 字"), started(1, 0), said(1, 0, bytes(range(256))), done(1, 1)):
-                display.listen(event)
+    story = (known(1, "RUN 字"), started(1, 0), said(1, 0, bytes(range(256))), done(1, 1))
+    ascii_only = (tmp_path / "log").open("w", encoding="ascii", errors="backslashreplace")
+    with ascii_only, make_display("plain", ascii_only, {}) as display:
+        for event in story:
+            display.listen(event)
     assert display.fault is None
     assert "#1 DONE" in (tmp_path / "log").read_text()
 

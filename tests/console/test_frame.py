@@ -40,6 +40,12 @@ def test_a_build_that_goes_on_at_80_columns() -> None:
     ]
 
 
+def test_a_transfer_has_a_bar_where_there_is_room() -> None:
+    model = after([known(1, "FROM a"), started(1, 0), moved(1, 1, "sha256:abc", 1_500_000, 6_000_000, 0.0)])
+    row = picture(live(model, START + 2, Screen(100, 24)))[2]
+    assert row.startswith(" => => sha256:abc [======>                 ] 1.50MB / 6.00MB   ")
+
+
 def test_the_same_at_200_columns_only_has_wider_gaps() -> None:
     model = after(midway(), "api", "docs")
     narrow, wide = (picture(live(model, START + 3.2, Screen(width, 24))) for width in (80, 200))
