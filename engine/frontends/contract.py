@@ -1,4 +1,4 @@
-"""What a frontend is: it turns a text such as a Dockerfile into a definition and image configs, and runs nothing itself.
+"""What a frontend is: it turns a text such as a Dockerfile into definitions and image configs, and runs nothing.
 
 The engine gives it a `Bridge` for what must be known before the graph can be drawn: which image a name means, and what
 a file of a git or http context says.

@@ -74,8 +74,13 @@ class Runtime(Protocol):
     async def run(self, step: Step, root: Path, output: Output) -> Exit:
         """Runs a step on a mounted root file system and returns when it and all its children are gone.
 
-        Cancelled: SIGTERM, after a grace period SIGKILL, and no process is left. Mount points that had to be made in
-        the root are taken away again. Raises UnsupportedError where this machine cannot do what the step asks for.
+        Cancelled: SIGTERM, after a grace period SIGKILL, and no process is left. /proc, /dev, /sys and the places of
+        the step's mounts must be there in the root (`engine.snapshots.mount_points`), and no part of them a symbolic
+        link. A program that cannot be executed ends with exit code 1 and a word in the output.
+
+        Raises:
+            UnsupportedError: where this machine cannot do what the step asks for.
+            StepError: where the sandbox cannot be set up.
         """
         ...
 

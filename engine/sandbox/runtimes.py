@@ -7,12 +7,13 @@ from pathlib import Path
 
 from engine.errors import UnsupportedError
 from engine.sandbox.contract import Runtime
+from engine.state import State
 
 NAMES = ("bubblewrap", "crun", "runc")
 
 
-def find_runtime(name: str = "", folder: Path | None = None) -> Runtime:
-    """A runtime by its name, bubblewrap unless given. `folder` is for the bundles of OCI runtimes.
+def find_runtime(name: str, state: State) -> Runtime:
+    """See `engine.sandbox.find_runtime`; OCI runtimes keep their bundles in the state folder.
 
     Raises:
         UnsupportedError: where it is not installed, or not known.
@@ -27,8 +28,9 @@ def find_runtime(name: str = "", folder: Path | None = None) -> Runtime:
     if binary is None:
         raise UnsupportedError(f"{name} is not installed", hint=f"install the package {name}, or leave out --runtime")
     from engine.sandbox.oci_runtime import OCIRuntime
+    from engine.snapshots.work import WorkFolder
 
-    return OCIRuntime(name, Path(binary))
+    return OCIRuntime(name, Path(binary), WorkFolder(state.work))
 
 
 def _bwrap() -> Path:

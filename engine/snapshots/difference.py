@@ -22,25 +22,34 @@ def write_difference(lower: Tree, upper: Tree, into: Path, form: OverlayFormat) 
     _Difference(lower, upper, into, form).folder("/", opaque=False)
 
 
-def write_tree(tree: Tree, into: Path) -> None:
-    """Fills an empty folder with everything in a tree: files, owners, times, attributes, hard links."""
-    writer = _Writer(tree, into)
-    writer.children("/")
-    top = tree.lstat("/")
-    if top is not None:
-        writer.copy_metadata("/", top)
+def write_tree(tree: Tree, into: Path, top: str = "/") -> None:
+    """Fills an empty folder with a folder of a tree: its files, owners, times, attributes, hard links."""
+    writer = _Writer(tree, into, top)
+    writer.children(top)
+    entry = tree.lstat(top)
+    if entry is not None:
+        writer.copy_metadata(top, entry)
+
+
+def write_file(tree: Tree, path: str, into: Path) -> None:
+    """Copies one entry of a tree that is no folder to the new path `into`."""
+    entry = tree.lstat(path)
+    if entry is None:
+        raise FileNotFoundError(2, "no such file or directory", path)
+    _Writer(tree, into, path).one(path, entry)
 
 
 class _Writer:
     """Copies entries of a tree to the same paths below a folder that only this process writes to."""
 
-    def __init__(self, tree: Tree, into: Path) -> None:
+    def __init__(self, tree: Tree, into: Path, top: str = "/") -> None:
         self._tree = tree
         self._into = str(into)
+        self._skip = len(top.rstrip("/"))
         self._links: dict[tuple[int, int], str] = {}
 
     def place(self, path: str) -> str:
-        return self._into + path
+        return self._into + path[self._skip :]
 
     def all(self, path: str, entry: Entry) -> None:
         """An entry and everything below it."""

@@ -132,11 +132,13 @@ class SnapshotStore:
                 discard(folder)
 
     @contextmanager
-    def mounted(self, snapshot: Snapshot, writable: NewLayer | None = None) -> Iterator[Path]:
+    def mounted(
+        self, snapshot: Snapshot, writable: NewLayer | None = None, extra: Path | None = None
+    ) -> Iterator[Path]:
         """A folder that shows a snapshot: read-only, or with all changes going into a new layer.
 
-        The folder is seen in this process's private mount namespace only (see `engine.snapshots.namespace`). The
-        snapshot must have been ensured.
+        `extra` is a folder that is laid between the two: seen, but in no layer. The result is seen in this process's
+        private mount namespace only (see `engine.snapshots.namespace`). The snapshot must have been ensured.
 
         Raises:
             UnsupportedError: where this process may not mount, or for too many layers.
@@ -147,10 +149,10 @@ class SnapshotStore:
         target.mkdir()
         try:
             if self.overlay:
-                with self._overlay(snapshot, target, folder, writable):
+                with self._overlay(self._layers(snapshot, extra), target, folder, writable):
                     yield target
             else:
-                with self._copied(snapshot, target, writable):
+                with self._copied(self._layers(snapshot, extra), target, writable):
                     yield target
         finally:
             discard(folder)
@@ -256,11 +258,11 @@ class SnapshotStore:
         return overlay_works(self._work.make("probe"), self._form)
 
     @contextmanager
-    def _overlay(self, snapshot: Snapshot, target: Path, scratch: Path, writable: NewLayer | None) -> Iterator[None]:
+    def _overlay(self, layers: list[Path], target: Path, scratch: Path, writable: NewLayer | None) -> Iterator[None]:
+        from engine.snapshots import namespace
         from engine.snapshots.kernel import unmount
         from engine.snapshots.overlay import mount_overlay
 
-        layers = [self.layer_path(layer) for layer in snapshot.layers]
         try:
             mount_overlay(target, layers, self._form, scratch, (writable.path, writable.work) if writable else None)
         except OSError as error:
@@ -268,18 +270,22 @@ class SnapshotStore:
         try:
             yield
         finally:
+            namespace.enter()  # this may be another thread than the one that mounted
             unmount(target)
 
     @contextmanager
-    def _copied(self, snapshot: Snapshot, target: Path, writable: NewLayer | None) -> Iterator[None]:
+    def _copied(self, layers: list[Path], target: Path, writable: NewLayer | None) -> Iterator[None]:
         from engine.snapshots.copying import materialise, take_changes
 
-        layers = [self.layer_path(layer) for layer in snapshot.layers]
         shown = LayeredTree([*layers, writable.path] if writable else layers, self._form)
         materialise(shown, target)
         yield
         if writable:
-            take_changes(self.tree(snapshot), target, writable.path, self._form)
+            take_changes(LayeredTree(layers, self._form), target, writable.path, self._form)
+
+    def _layers(self, snapshot: Snapshot, extra: Path | None) -> list[Path]:
+        layers = [self.layer_path(layer) for layer in snapshot.layers]
+        return [*layers, extra] if extra else layers
 
     def _copy_top(self, base: Snapshot, folder: Path) -> None:
         """The top of a mount is the upper folder itself, so it must look like what lies below."""

@@ -43,7 +43,8 @@ _WRONG_TYPE = "Incorrect JSON value type"
 class BlockSchema:
     """Which properties of a JSON object are blocks.
 
-    `labels` is how many label levels a block of this kind has; `blocks` are the kinds of blocks within it. Every other property is an attribute. The schema of a file is that of its (label-less) body.
+    `labels` is how many label levels a block of this kind has; `blocks` are the kinds of blocks within it. Every
+    other property is an attribute. The schema of a file is that of its (label-less) body.
     """
 
     labels: int = 0

@@ -8,6 +8,7 @@ from typing import Final
 
 from bakery.config.hcl.lexer import BAD_ENCODING, INVALID, QUOTED_NEWLINE, Token
 from bakery.config.hcl.source import Source
+from bakery.config.hcl.stream import MAX_ERRORS
 from bakery.diagnostics import Diagnostic
 
 _BITWISE: Final = {
@@ -69,6 +70,8 @@ def lexical_diagnostics(source: Source, tokens: Sequence[Token]) -> list[Diagnos
             if seen[group] in _TOLD[group]:
                 found.append(Diagnostic(*_message(kind, source.text[start:end]), source.span(start, end)))
             seen[group] += 1
+            if len(found) == MAX_ERRORS:
+                break
     return found
 
 

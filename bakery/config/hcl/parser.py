@@ -20,7 +20,7 @@ from bakery.config.hcl.lexer import (
 from bakery.config.hcl.lexical import lexical_diagnostics
 from bakery.config.hcl.literals import quoted_text
 from bakery.config.hcl.source import Source
-from bakery.config.hcl.stream import MAX_NESTING, NestingError
+from bakery.config.hcl.stream import MAX_ERRORS, MAX_NESTING, NestingError, TooManyErrors
 from bakery.config.hcl.syntax import Attribute, Block, Body, Expression, SyntaxErrorExpr, Template, TemplateWrap
 from bakery.config.hcl.templates import read_template
 from bakery.diagnostics import Diagnostic, SourceFile
@@ -39,8 +39,8 @@ def parse_body(file: SourceFile) -> tuple[Body, list[Diagnostic]]:
     reader = _start(source, tokenize(file.text))
     try:
         return reader.body(END), reader.diagnostics
-    except (NestingError, RecursionError):
-        return empty, [*reader.diagnostics, _too_deep(reader)]
+    except _STOPPED as reason:
+        return empty, [*reader.diagnostics, _stopped(reader, reason)]
 
 
 def parse_expression(source: Source) -> tuple[Expression, list[Diagnostic]]:
@@ -49,8 +49,8 @@ def parse_expression(source: Source) -> tuple[Expression, list[Diagnostic]]:
     reader.see_newlines(False)
     try:
         expr = reader.expression()
-    except (NestingError, RecursionError):
-        return SyntaxErrorExpr(source, 0, len(source.text)), [*reader.diagnostics, _too_deep(reader)]
+    except _STOPPED as reason:
+        return SyntaxErrorExpr(source, 0, len(source.text)), [*reader.diagnostics, _stopped(reader, reason)]
     if reader.kind != END and not reader.recovery:
         detail = "An expression was successfully parsed, but extra characters were found after it."
         reader.error("Extra characters after expression", detail, reader.start, reader.end)
@@ -62,8 +62,8 @@ def parse_template(source: Source) -> tuple[Expression, list[Diagnostic]]:
     reader = _start(source, tokenize_template(source.text))
     try:
         parts, wrapped, start, end = read_template(reader, None)
-    except (NestingError, RecursionError):
-        return SyntaxErrorExpr(source, 0, len(source.text)), [*reader.diagnostics, _too_deep(reader)]
+    except _STOPPED as reason:
+        return SyntaxErrorExpr(source, 0, len(source.text)), [*reader.diagnostics, _stopped(reader, reason)]
     if wrapped:
         return TemplateWrap(source, start, end, parts[0]), reader.diagnostics
     return Template(source, start, end, tuple(parts)), reader.diagnostics
@@ -73,9 +73,16 @@ def _start(source: Source, tokens: list[Token]) -> BodyReader:
     return BodyReader(source, tokens, lexical_diagnostics(source, tokens))
 
 
-def _too_deep(reader: BodyReader) -> Diagnostic:
+_STOPPED = (NestingError, TooManyErrors, RecursionError)
+
+
+def _stopped(reader: BodyReader, reason: Exception) -> Diagnostic:
+    """Why reading stopped, and where."""
+    span = reader.source.span(reader.start, reader.end)
+    if isinstance(reason, TooManyErrors):
+        return Diagnostic("Too many errors", f"After {MAX_ERRORS} errors, the rest was not read.", span)
     detail = f"Brackets, templates, conditionals and blocks may nest {MAX_NESTING} deep; here they nest deeper."
-    return Diagnostic("Nesting too deep", detail, reader.source.span(reader.start, reader.end))
+    return Diagnostic("Nesting too deep", detail, span)
 
 
 _ITEM_REQUIRED = ("Argument or block definition required", "An argument or block definition is required here.")

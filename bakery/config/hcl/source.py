@@ -21,6 +21,7 @@ class LineIndex:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._last = (0, 0, 0)  # start of a line, an offset in it, and the graphemes between: most questions go on
 
     @cached_property
     def _starts(self) -> list[int]:
@@ -34,7 +35,12 @@ class LineIndex:
         """The line and grapheme column (both from 1) of a code point offset."""
         line = max(bisect_right(self._starts, offset), 1)
         start = self._starts[line - 1]
-        return Position(line, grapheme_length(self._text[start:offset]) + 1, offset)
+        known_start, known, count = self._last
+        if known_start != start or known > offset:
+            known, count = start, 0
+        count += grapheme_length(self._text[known:offset])
+        self._last = (start, offset, count)
+        return Position(line, count + 1, offset)
 
 
 class Source:

@@ -47,6 +47,14 @@ class NestingError(Exception):
     """The nesting limit was reached: reading stops."""
 
 
+MAX_ERRORS: Final = 200
+"""How many problems of one text are told."""
+
+
+class TooManyErrors(Exception):
+    """The limit of errors was reached: reading stops."""
+
+
 class TokenStream:
     """The tokens of a source, without comments. `kind`, `start` and `end` are those of the next token.
 
@@ -121,7 +129,9 @@ class TokenStream:
         self._depth -= 1
 
     def error(self, summary: str, detail: str, start: int, end: int) -> None:
-        """Note what is wrong, and where."""
+        """Note what is wrong, and where. Raises TooManyErrors once nobody would read on."""
+        if len(self.diagnostics) >= MAX_ERRORS:
+            raise TooManyErrors
         self.diagnostics.append(Diagnostic(summary, detail, self.source.span(start, end)))
 
     def recover(self, end: str) -> Token:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.hcl.lexer import IDENT, NUMBER, Token
@@ -30,45 +31,86 @@ _NO_NAME = ("Invalid attribute name", "An attribute name is required after a dot
 def read_steps(reader: ExpressionReader, term: Expression) -> Expression:
     """A term with all steps that follow it."""
     result, entered = term, 0
-    while True:
-        if reader.kind == ".":
-            result = _after_dot(reader, term, result)
-        elif reader.kind == "[":
-            result = _after_bracket(reader, term, result)
-        else:
-            break
-        if not isinstance(result, ScopeTraversal | RelativeTraversal):
-            # a chain of computed indices or splats nests like brackets do
-            reader.enter()
-            entered += 1
+    steps: list[Step] = []  # taken from `result`, and not part of it yet
+    while reader.kind in (".", "["):
+        opener = reader.read()
+        step = _dot_step(reader, opener) if opener[0] == "." else _bracket_step(reader, opener)
+        if isinstance(step, AttributeStep | IndexStep):
+            steps.append(step)
+            continue
+        # a chain of splats and computed indices nests like brackets do
+        reader.enter()
+        entered += 1
+        result, steps = step.apply(reader, term, _extended(reader, result, steps)), []
     for _ in range(entered):
         reader.leave()
-    return result
+    return _extended(reader, result, steps)
 
 
-def _extended(reader: ExpressionReader, target: Expression, step: Step) -> Expression:
-    """A traversal with one more step; one that already is a traversal is extended."""
+def _extended(reader: ExpressionReader, target: Expression, steps: list[Step]) -> Expression:
+    """A traversal; one of a name holds the steps itself."""
+    if not steps:
+        return target
+    end = steps[-1].end
     if isinstance(target, ScopeTraversal):
-        steps = (*target.steps, step)
-        return ScopeTraversal(target.source, target.start, step.end, target.name, steps, target.name_end)
-    if isinstance(target, RelativeTraversal):
-        return RelativeTraversal(target.source, target.start, step.end, target.target, (*target.steps, step))
-    return RelativeTraversal(reader.source, target.start, step.end, target, (step,))
+        return ScopeTraversal(target.source, target.start, end, target.name, tuple(steps), target.name_end)
+    return RelativeTraversal(reader.source, target.start, end, target, tuple(steps))
 
 
-def _after_dot(reader: ExpressionReader, term: Expression, target: Expression) -> Expression:
-    dot = reader.read()
+@dataclass(frozen=True, slots=True)
+class _ComputedIndex:
+    """`[key]` with a key that is no literal."""
+
+    opener: Token
+    close: Token
+    key: Expression
+
+    def apply(self, reader: ExpressionReader, term: Expression, target: Expression) -> Expression:
+        return Index(reader.source, term.start, self.close[2], target, self.key, self.opener[1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Splat:
+    """`[*]` or `.*` with what is taken from each element."""
+
+    item: SplatItem
+    each: Expression
+    end: int
+
+    def apply(self, reader: ExpressionReader, term: Expression, target: Expression) -> Expression:
+        item = self.item
+        return Splat(reader.source, term.start, self.end, target, self.each, item, item.start, item.end)
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A dot that no name follows."""
+
+    dot: Token
+
+    def apply(self, reader: ExpressionReader, term: Expression, target: Expression) -> Expression:
+        return SyntaxErrorExpr(reader.source, term.start, self.dot[2])
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """A step that could not be read and is left out."""
+
+    def apply(self, reader: ExpressionReader, term: Expression, target: Expression) -> Expression:
+        return target
+
+
+def _dot_step(reader: ExpressionReader, dot: Token) -> Step | _Splat | _Broken | _Nothing:
     if reader.kind == IDENT:
         _, start, end = reader.read()
-        return _extended(reader, target, AttributeStep(reader.source, dot[1], end, reader.text[start:end]))
+        return AttributeStep(reader.source, dot[1], end, reader.text[start:end])
     if reader.kind == NUMBER:
-        step = _legacy_index(reader, dot, "")
-        return _extended(reader, target, step)
+        return _legacy_index(reader, dot, "")
     if reader.kind == "*":
-        return _attribute_splat(reader, dot, term, target)
+        return _attribute_splat(reader, dot)
     reader.error(*_NO_NAME, reader.start, reader.end)
     reader.recovery = True
-    return SyntaxErrorExpr(reader.source, term.start, dot[2])
+    return _Broken(dot)
 
 
 def _legacy_index(reader: ExpressionReader, dot: Token, splat: str) -> IndexStep:
@@ -86,10 +128,10 @@ def _legacy_index(reader: ExpressionReader, dot: Token, splat: str) -> IndexStep
     return IndexStep(reader.source, dot[1], number[2], UNKNOWN_VALUE)
 
 
-def _attribute_splat(reader: ExpressionReader, dot: Token, term: Expression, target: Expression) -> Expression:
+def _attribute_splat(reader: ExpressionReader, dot: Token) -> _Splat | _Nothing:
     """`.*` takes the attributes that follow it from each element, but no `[…]`."""
     star = reader.read()
-    first_start, last_end = reader.start, star[2]
+    first_start = reader.start
     steps: list[Step] = []
     while reader.kind == ".":
         inner_dot = reader.read()
@@ -101,11 +143,12 @@ def _attribute_splat(reader: ExpressionReader, dot: Token, term: Expression, tar
         else:
             _bad_splat_step(reader, star)
             reader.recovery = True
-            return target
-        last_end = steps[-1].end
+            return _Nothing()
     item = SplatItem(reader.source, dot[1], star[2])
-    each = RelativeTraversal(reader.source, first_start, last_end, item, tuple(steps)) if steps else item
-    return Splat(reader.source, term.start, last_end, target, each, item, dot[1], star[2])
+    if not steps:
+        return _Splat(item, item, star[2])
+    last_end = steps[-1].end
+    return _Splat(item, RelativeTraversal(reader.source, first_start, last_end, item, tuple(steps)), last_end)
 
 
 def _bad_splat_step(reader: ExpressionReader, star: Token) -> None:
@@ -118,10 +161,9 @@ def _bad_splat_step(reader: ExpressionReader, star: Token) -> None:
         reader.error(*_NO_NAME, star[1], star[2])
 
 
-def _after_bracket(reader: ExpressionReader, term: Expression, target: Expression) -> Expression:
-    opener = reader.read()
+def _bracket_step(reader: ExpressionReader, opener: Token) -> Step | _ComputedIndex | _Splat:
     if reader.kind == "*":
-        return _full_splat(reader, opener, term, target)
+        return _full_splat(reader, opener)
     reader.enter()
     reader.see_newlines(False)
     errors = len(reader.diagnostics)
@@ -138,8 +180,8 @@ def _after_bracket(reader: ExpressionReader, term: Expression, target: Expressio
     reader.leave()
     literal = _literal_key(key)
     if literal is not None:
-        return _extended(reader, target, IndexStep(reader.source, opener[1], close[2], literal))
-    return Index(reader.source, term.start, close[2], target, key, opener[1])
+        return IndexStep(reader.source, opener[1], close[2], literal)
+    return _ComputedIndex(opener, close, key)
 
 
 def _literal_key(key: Expression) -> Value | None:
@@ -152,7 +194,7 @@ def _literal_key(key: Expression) -> Value | None:
             return None
 
 
-def _full_splat(reader: ExpressionReader, opener: Token, term: Expression, target: Expression) -> Expression:
+def _full_splat(reader: ExpressionReader, opener: Token) -> _Splat:
     """`[*]` takes all steps that follow it from each element."""
     reader.read()
     close = reader.read()
@@ -164,4 +206,4 @@ def _full_splat(reader: ExpressionReader, opener: Token, term: Expression, targe
     reader.enter()
     each = read_steps(reader, item)
     reader.leave()
-    return Splat(reader.source, term.start, each.end, target, each, item, opener[1], close[2])
+    return _Splat(item, each, each.end)

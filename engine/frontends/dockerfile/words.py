@@ -17,7 +17,7 @@ from engine.frontends.dockerfile.source import DockerfileError
 BLANK = re.compile(r"[\t\v\f\r ]+")
 _BYTE_SPACE = frozenset("\t\n\v\f\r \x85\xa0")
 _SPACES = frozenset(SPACE)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+SURROGATE = re.compile("[\ud800-\udfff]")
 _HEREDOC_KEYWORDS = frozenset({"add", "copy", "run"})
 
 
@@ -178,7 +178,7 @@ def _json_array(text: str) -> tuple[str, ...] | None:
         return None
     if not all(isinstance(item, str) for item in items):
         raise DockerfileError("when using JSON array syntax, arrays must be comprised of strings only")
-    return tuple(_SURROGATE.sub("\ufffd", item) for item in items)
+    return tuple(SURROGATE.sub("\ufffd", item) for item in items)
 
 
 def _no_constant(name: str) -> None:

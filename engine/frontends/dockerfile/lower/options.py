@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from engine import platforms
 from engine.errors import DefinitionError
-from engine.frontends.dockerfile.gotext import csv_fields, parse_bool, parse_int
+from engine.frontends.dockerfile.gotext import csv_fields, parse_bool, parse_int, parse_uint, quote
 from engine.frontends.dockerfile.lower import platform as spelling
 from engine.llb.ops import HostIP, LinuxResources, NetMode, Platform, ProxyEnv, Ulimit
 from engine.llb.sources import RESOLVE_MODES
@@ -38,7 +38,7 @@ _ULIMITS = frozenset(
         "stack",
     ]
 )
-_CPUSET = re.compile(r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*")
+_MAX_CPU = 8191
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 
@@ -186,8 +186,8 @@ def _resources(given: Mapping[str, str]) -> LinuxResources | None:
     limits = LinuxResources(
         memory=_limit(given, "memory"),
         memory_swap=_limit(given, "memswap", unlimited=True),
-        cpu_shares=_limit(given, "cpushares"),
-        cpu_period=_limit(given, "cpuperiod"),
+        cpu_shares=_limit(given, "cpushares", unsigned=True),
+        cpu_period=_limit(given, "cpuperiod", unsigned=True),
         cpu_quota=_limit(given, "cpuquota"),
         cpuset_cpus=_cpuset(given, "cpusetcpus"),
         cpuset_mems=_cpuset(given, "cpusetmems"),
@@ -195,11 +195,13 @@ def _resources(given: Mapping[str, str]) -> LinuxResources | None:
     return None if limits == LinuxResources() else limits
 
 
-def _limit(given: Mapping[str, str], key: str, *, unlimited: bool = False) -> int:
+def _limit(given: Mapping[str, str], key: str, *, unlimited: bool = False, unsigned: bool = False) -> int:
     text = given.get(key, "")
     if not text:
         return 0
     try:
+        if unsigned and parse_uint(text, 10, 64) is None:
+            raise ValueError(f"strconv.ParseUint: parsing {quote(text)}: invalid syntax")
         value = parse_int(text)
     except ValueError as error:
         raise ValueError(f"invalid {key} value: {text}: {error}") from None
@@ -210,9 +212,20 @@ def _limit(given: Mapping[str, str], key: str, *, unlimited: bool = False) -> in
 
 def _cpuset(given: Mapping[str, str], key: str) -> str:
     text = given.get(key, "")
-    if text and not _CPUSET.fullmatch(text):
-        raise ValueError(f"invalid {key} value: {text}: not a list of numbers and ranges such as 0-3,7")
+    for part in filter(None, (item.strip() for item in text.split(","))):
+        if reason := _bad_cpus(part):
+            raise ValueError(f"invalid {key} value: {text}: {reason}")
     return text
+
+
+def _bad_cpus(part: str) -> str:
+    first, dash, last = part.partition("-")
+    ends = [end.strip() for end in ((first, last) if dash else (first,))]
+    what = "range" if dash else "element"
+    numbers = [int(end) for end in ends if re.fullmatch(r"\+?[0-9]{1,9}", end)]
+    if len(numbers) < len(ends) or numbers != sorted(numbers):
+        return f"invalid cpuset {what} {quote(part)}"
+    return f"cpuset {what} {quote(part)} exceeds maximum {_MAX_CPU}" if numbers[-1] > _MAX_CPU else ""
 
 
 def _proxy(args: Mapping[str, str]) -> ProxyEnv | None:

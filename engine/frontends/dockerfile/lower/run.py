@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from engine.frontends.dockerfile.expand import Expander
 from engine.frontends.dockerfile.gotext import SPACE, value_list
 from engine.frontends.dockerfile.heredoc import try_word
@@ -14,6 +12,7 @@ from engine.frontends.dockerfile.lower.scope import Scope
 from engine.frontends.dockerfile.lower.stage import Command, Stage
 from engine.frontends.dockerfile.mount import RunMount
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.frontends.dockerfile.words import SURROGATE
 from engine.llb.actions import mkfile
 from engine.llb.execution import MountSpec
 from engine.llb.nodes import Label
@@ -25,7 +24,6 @@ DOCUMENTS = "/dev/pipes/"
 _MASK = "****"
 _NETWORKS = {"default": None, "none": NetMode.NONE, "host": NetMode.HOST}
 _SECURITIES = {"sandbox": SecurityMode.SANDBOX, "insecure": SecurityMode.INSECURE}
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def lower_run(scope: Scope, stage: Stage, run: Run, command: Command) -> None:
@@ -78,7 +76,7 @@ def _command(stage: Stage, run: Run) -> tuple[list[str], str, list[MountSpec]]:
     if docs := command.heredocs:
         if len(words) != 1 or not command.shell:
             raise DockerfileError(f"parsing produced an invalid run command: {value_list(words)}")
-        if any(_SURROGATE.search(doc.content) for doc in docs):
+        if any(SURROGATE.search(doc.content) for doc in docs):
             raise DockerfileError("the heredoc is not valid UTF-8")
         if try_word(words[0]) is None:  # it is only part of a command, so the shell gets all of it
             words = [words[0] + "".join(f"\n{doc.content}{doc.name}" for doc in docs)]

@@ -15,6 +15,7 @@ from engine.frontends.dockerfile.lower.names import count, internal, prefixed, s
 from engine.frontends.dockerfile.lower.scope import Scope
 from engine.frontends.dockerfile.lower.stage import Command, Stage, used_path
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.frontends.dockerfile.words import SURROGATE
 from engine.llb import sources
 from engine.llb.actions import Actions, CopyOptions, copy, mkfile
 from engine.llb.nodes import Group, Label
@@ -98,7 +99,8 @@ def _document(scope: Scope, stage: Stage, instruction: Add | CopyFiles, doc: Her
     if not doc.expand:
         return replace(doc, content=doc.text, chomp=False)
     try:
-        done = Expander(no_quotes=True).full(doc.text, stage.state.env)
+        text = SURROGATE.sub("\ufffd", doc.text)  # bytes that are no UTF-8 stay only where nothing is expanded
+        done = Expander(no_quotes=True).full(text, stage.state.env)
     except ExpansionError as error:
         raise DockerfileError(str(error)) from None
     if done.missing:

@@ -1,0 +1,145 @@
+"""Cache mounts: folders that outlive a build and that steps share, each in the way it asks for.
+
+A cache is known by its ID and by what it was seeded from. It has one folder, and further ones where steps that want it
+to themselves (`private`) found it in use. A lock file for each folder is held while a step has it: shared or exclusive,
+across tasks and processes alike, and freed by the kernel when its holder dies.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from engine.llb.ops import CacheSharing
+from engine.snapshots.difference import write_tree
+from engine.snapshots.store import SnapshotStore
+from engine.snapshots.work import discard
+from engine.state import State
+from engine.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """What a new cache begins with: the folder `path` of a tree. `identity` tells one seed from another."""
+
+    identity: str
+    tree: Tree
+    path: str = "/"
+
+
+class CacheMounts:
+    """The cache mounts of a state folder."""
+
+    def __init__(self, state: State, snapshots: SnapshotStore) -> None:
+        self._state = state
+        self._snapshots = snapshots
+        self._waiters = trio.CapacityLimiter(1000)
+
+    @asynccontextmanager
+    async def acquire(self, cache: str, sharing: CacheSharing, seed: Seed | None = None) -> AsyncIterator[Path]:
+        """The folder of a cache, for as long as the block lasts.
+
+        `SHARED`: together with others; `PRIVATE`: one that nobody else has; `LOCKED`: waits until nobody else has it.
+
+        Raises:
+            StateError, OSError: if it cannot be made.
+        """
+        name = hashlib.sha256("\0".join((cache, seed.identity if seed else "")).encode()).hexdigest()[:32]
+        number, lock = await self._lock(name, sharing)
+        try:
+            folder = self._state.mounts / f"{name}-{number}"
+            await trio.to_thread.run_sync(self._open, folder, cache, seed)
+            yield folder / "fs"
+        finally:
+            os.close(lock)
+
+    def remove(self, mount: str) -> bool:
+        """Deletes a cache by the id of its record; False if a step has it."""
+        lock = self._open_lock(mount)
+        try:
+            if not _try(lock, fcntl.LOCK_EX):
+                return False
+            self._state.write("DELETE FROM cache_mounts WHERE id = ?", mount)
+            rubbish = self._snapshots.work.make("removed")
+            if (self._state.mounts / mount).exists():
+                (self._state.mounts / mount).rename(rubbish / "cache")
+            discard(rubbish)
+            return True
+        finally:
+            os.close(lock)
+
+    async def _lock(self, name: str, sharing: CacheSharing) -> tuple[int, int]:
+        kind = fcntl.LOCK_SH if sharing is CacheSharing.SHARED else fcntl.LOCK_EX
+        number = 0
+        while True:
+            lock = self._open_lock(f"{name}-{number}")
+            try:
+                if _try(lock, kind):
+                    return number, lock
+                if sharing is CacheSharing.LOCKED:
+                    await self._wait(lock)
+                    return number, lock
+            except BaseException:
+                os.close(lock)
+                raise
+            os.close(lock)
+            number += 1
+
+    async def _wait(self, lock: int) -> None:
+        """Waits for an exclusive lock in a thread of its own, which a cancelled wait leaves behind harmlessly."""
+        other = os.dup(lock)  # the same open file, so the lock is ours if it comes while we still want it
+
+        def wait() -> None:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX)
+            finally:
+                os.close(other)
+
+        await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=self._waiters)
+
+    def _open_lock(self, mount: str) -> int:
+        path = self._state.locks / f"mount-{mount}"
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def _open(self, folder: Path, cache: str, seed: Seed | None) -> None:
+        if not folder.exists():
+            self._make(folder, seed)
+        now = time.time()
+        self._state.write(
+            "INSERT INTO cache_mounts (id, cache, created, used) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET used = excluded.used, uses = uses + 1",
+            folder.name,
+            cache,
+            now,
+            now,
+        )
+
+    def _make(self, folder: Path, seed: Seed | None) -> None:
+        new = self._snapshots.work.make("cache")
+        content = new / "fs"
+        content.mkdir()
+        content.chmod(0o755)
+        if seed is not None:
+            write_tree(seed.tree, content, seed.path)
+        try:
+            new.rename(folder)
+        except OSError:
+            if not folder.exists():
+                raise
+            discard(new)  # somebody who shares it was faster
+
+
+def _try(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

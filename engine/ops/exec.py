@@ -1,0 +1,248 @@
+"""The exec op: runs a command in a sandbox on a snapshot; what it changes is the result."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine import platforms
+from engine.digests import Digest, sha256
+from engine.errors import EntitlementError, ExitError, StateError, StepError, UnsupportedError
+from engine.llb.definition import Vertex
+from engine.llb.go_json import tagged_digest
+from engine.llb.ops import (
+    NO_OUTPUT,
+    SCRATCH,
+    CacheOpt,
+    CacheSharing,
+    ContentCache,
+    ExecOp,
+    Meta,
+    Mount,
+    MountType,
+    NetMode,
+    ProxyEnv,
+    SecurityMode,
+)
+from engine.ops.contract import CacheMap, Dependency, Selection
+
+if TYPE_CHECKING:
+    from engine.ops.context import StepContext
+    from engine.ops.exec_mounts import ExecMounts
+    from engine.results import Result
+    from engine.sandbox.contract import Step
+    from engine.sandbox.user import User
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_HOSTNAME = "buildkitsandbox"
+
+
+class ExecOperation:
+    """One exec vertex."""
+
+    def __init__(self, vertex: Vertex) -> None:
+        """Raises StepError for a vertex that is no complete exec op."""
+        if vertex.op.exec is None or vertex.op.exec.meta is None or not vertex.op.exec.meta.args:
+            raise StepError("a step without a command", places=vertex.note.places, vertex=vertex.name)
+        self._vertex = vertex
+        self._op: ExecOp = vertex.op.exec
+        self._meta: Meta = vertex.op.exec.meta
+
+    def cache_map(self) -> CacheMap:
+        """BuildKit's identity of the op, and what counts of each input."""
+        platform = self._vertex.op.platform or platforms.host()
+        members: dict[str, object] = {"Exec": _normalised(self._op), "OS": platform.os, "Arch": platform.architecture}
+        optional = {"Variant": platform.variant, "OSVersion": platform.os_version, "OSFeatures": platform.os_features}
+        members |= {name: value for name, value in optional.items() if value}
+        digest = tagged_digest("buildkit.exec.v0", **members)
+        inputs = range(len(self._vertex.op.inputs))
+        return CacheMap(digest, tuple(_dependency(self._op.mounts, number) for number in inputs))
+
+    async def run(self, inputs: Sequence[Result], context: StepContext) -> Sequence[Result | None]:
+        """Runs the command.
+
+        Raises:
+            ExitError: if it ends with an exit code that it may not end with.
+            StepError: if it cannot be started.
+            EntitlementError: if it needs more than it is allowed.
+            UnsupportedError, StateError: where this machine cannot do it.
+        """
+        import trio
+
+        from engine.ops.exec_mounts import ExecMounts
+
+        self._check_entitlements(context.allowed)
+        async with _closed_in_thread() as layers:
+            try:
+                async with _closed_in_thread() as files:
+                    mounts = ExecMounts(self._op.mounts, inputs, context, layers, files)
+                    await self._run_on(mounts, context)
+            except OSError as error:
+                raise StateError(
+                    f"cannot prepare the step: {error.strerror or error}", hint="free some space"
+                ) from error
+            return await trio.to_thread.run_sync(mounts.commit, self._vertex.name)
+
+    async def _run_on(self, mounts: ExecMounts, context: StepContext) -> None:
+        import trio
+
+        from engine.ops.exec_mounts import nested, to_step_mount
+        from engine.ops.step_log import StepLog
+        from engine.sandbox.resolver import HOSTS, RESOLV_CONF, StepFiles
+        from engine.sandbox.user import UserNotFoundError, find_user
+        from engine.snapshots import namespace
+
+        namespace.enter()  # this thread, too, looks at what the others mount
+        root_mount = mounts.root()
+        base = await trio.to_thread.run_sync(mounts.base, root_mount)
+        try:
+            user = find_user(context.snapshots.tree(base), self._meta.user)
+        except UserNotFoundError as error:
+            raise StepError(f'process "{self._command}" did not complete successfully: {error}') from error
+        env = self._environment(user.home, context, mounts.secrets)
+        async with AsyncExitStack() as opened:
+            shown = await mounts.others(opened)
+            inside = nested(shown)
+            places = [(item.dest, item.is_folder) for item, within in zip(shown, inside, strict=True) if not within]
+            places += [(path, False) for path in (HOSTS, RESOLV_CONF)]
+            root, real = await trio.to_thread.run_sync(mounts.mount_root, root_mount, base, places)
+            found = iter(real)
+            others = [
+                to_step_mount(item, item.dest if within else next(found))
+                for item, within in zip(shown, inside, strict=True)
+            ]
+            cwd = mounts.working_folder(root, base, self._meta.cwd or "/", shown, user)
+            step = self._as_step(env, cwd, user, root_mount)
+            resolver = [replace(file, dest=next(found)) for file in StepFiles(mounts.folder).files(step)]
+            with StepLog(context, mounts.secrets) as log:
+                ended = await context.runtime().run(replace(step, mounts=(*resolver, *others)), root, log.write)
+        if ended.code not in (self._meta.valid_exit_codes or (0,)):
+            raise ExitError(self._command, ended.code, log=log.tail, log_path=log.path)
+
+    def _as_step(self, env: tuple[str, ...], cwd: str, user: User, root: Mount) -> Step:
+        from engine.sandbox.contract import Step
+
+        meta = self._meta
+        return Step(
+            args=meta.args,
+            env=env,
+            cwd=cwd,
+            uid=user.uid,
+            gid=user.gid,
+            groups=user.groups,
+            hostname=meta.hostname or _HOSTNAME,
+            network=self._op.network,
+            security=self._op.security,
+            ulimits=meta.ulimit,
+            extra_hosts=tuple((item.host, item.ip) for item in meta.extra_hosts),
+            resources=self._vertex.note.resources,
+            cgroup_parent=meta.cgroup_parent,
+            readonly_root=root.readonly,
+        )
+
+    def _environment(self, home: str, context: StepContext, secrets: list[bytes]) -> tuple[str, ...]:
+        """As BuildKit gives it. Values of secrets go into `secrets`, too."""
+        from engine.ops.step_secrets import secret_value
+
+        env = dict(item.partition("=")[::2] for item in self._meta.env)
+        env.setdefault("PATH", DEFAULT_PATH)
+        env |= _proxies(self._meta.proxy_env or ProxyEnv())
+        for item in self._op.secretenv:
+            value = secret_value(context.secrets, item.id, item.optional)
+            if value is not None and b"\0" in value:
+                raise StepError(f"secret {item.id} holds a zero byte, and no environment variable can")
+            secrets += [value] if value is not None else []
+            env[item.name] = os.fsdecode(value or b"")
+        env.setdefault("HOME", home)
+        return tuple(f"{name}={value}" for name, value in env.items())
+
+    def _check_entitlements(self, allowed: frozenset[str]) -> None:
+        if self._op.cdi_devices:
+            raise UnsupportedError("bakery cannot give devices to a step", hint="leave out --device")
+        needed = {"network.host": self._op.network is NetMode.HOST}
+        needed["security.insecure"] = self._op.security is SecurityMode.INSECURE
+        for name, is_needed in needed.items():
+            if is_needed and name not in allowed:
+                raise EntitlementError(f"{name} is not allowed", hint=f"allow it with --allow {name}")
+
+    @property
+    def _command(self) -> str:
+        """The command as an error names it: BuildKit's, which is quoted as Go does."""
+        return json.dumps(" ".join(self._meta.args), ensure_ascii=False)[1:-1]
+
+
+@asynccontextmanager
+async def _closed_in_thread() -> AsyncIterator[ExitStack]:
+    """A stack that is closed in a thread whatever happens: to unmount and remove may take a while."""
+    import trio
+
+    stack = ExitStack()
+    try:
+        yield stack
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(stack.close)
+
+
+def _proxies(proxy: ProxyEnv) -> dict[str, str]:
+    values = {
+        "http_proxy": proxy.http_proxy,
+        "https_proxy": proxy.https_proxy,
+        "ftp_proxy": proxy.ftp_proxy,
+        "no_proxy": proxy.no_proxy,
+        "all_proxy": proxy.all_proxy,
+    }
+    return {form: value for name, value in values.items() if value for form in (name.upper(), name)}
+
+
+def _normalised(op: ExecOp) -> ExecOp:
+    """What of an exec op makes its cache digest: not where caches are kept, proxies, addresses, parts of inputs."""
+    assert op.meta is not None
+    meta = replace(op.meta, proxy_env=None, extra_hosts=tuple(replace(host, ip="") for host in op.meta.extra_hosts))
+    mounts = tuple(replace(item, selector="", cache_opt=_cache_identity(item)) for item in op.mounts)
+    if mounts == (Mount(dest="/"),) or mounts == (Mount(dest="/", input=SCRATCH),):
+        mounts = ()  # older BuildKits left mounts out of the digest; for the plain step that is kept
+    return replace(op, meta=meta, mounts=mounts)
+
+
+def _cache_identity(item: Mount) -> CacheOpt | None:
+    option = item.cache_opt
+    if option is None:
+        return None
+    # The name that a Dockerfile gives by default, `NAMESPACE/DEST`, always counted; names that a user gives do not.
+    by_default = item.dest in (option.id, option.id.partition("/")[2])
+    return option if by_default and option.sharing is CacheSharing.SHARED else CacheOpt()
+
+
+def _dependency(mounts: Sequence[Mount], number: int) -> Dependency:
+    """How an input counts: which parts of it are seen, and whether their content may stand for it."""
+    uses = [item for item in mounts if item.input == number]
+    paths = [posixpath.normpath("/" + item.selector.lstrip("/")) for item in uses]
+    selector: Digest | None = sha256("\0".join(paths).encode()) if paths else None
+    if not uses or not all(_counts_by_content(item) for item in uses):
+        return Dependency(selector)
+    return Dependency(selector, tuple(Selection(path, follow_links=True) for path in _topmost(paths)))
+
+
+def _counts_by_content(item: Mount) -> bool:
+    if item.mount_type is not MountType.BIND and item.mount_type is not MountType.CACHE:
+        return False
+    if item.dest == "/":
+        return False
+    if item.content_cache is not ContentCache.DEFAULT:
+        return item.content_cache is ContentCache.ON
+    return item.readonly or item.output == NO_OUTPUT or posixpath.normpath("/" + item.selector) not in ("/", "//")
+
+
+def _topmost(paths: Sequence[str]) -> list[str]:
+    """The paths without those that lie in another one, sorted."""
+    kept: list[str] = []
+    for path in sorted(set(paths)):
+        if not any(path.startswith(parent.rstrip("/") + "/") for parent in kept):
+            kept.append(path)
+    return kept
