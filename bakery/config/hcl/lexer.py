@@ -31,9 +31,11 @@ INVALID: Final = "invalid"
 BAD_ENCODING: Final = "bad encoding"
 END: Final = "end of file"
 
+# Whether a character beyond ASCII belongs to an identifier is looked at afterwards, which the limit of its length keeps
+# from taking quadratic time.
 _MAIN = re.compile(
     r"""[ \t]*(?:
-      (?P<ident>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff-]*)
+      (?P<ident>[A-Za-z_\x80-\U0010ffff][A-Za-z0-9_\x80-\U0010ffff-]{0,1023})
     | (?P<newline>\r?\n)
     | (?P<number>[0-9](?:[0-9]|\.+(?=[0-9]|[eE][+-]?[0-9])|[eE][+-]?[0-9])*)
     | (?P<quote>")
