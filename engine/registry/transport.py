@@ -89,6 +89,7 @@ class HostTransport:
             except httpx2.InvalidURL as error:
                 raise RegistryError(f"cannot {request.what}: {self.host} is no proper host: {error}") from error
             if not last and await _wants_tls(response, scheme):
+                await response.aclose()
                 continue
             self._connections.remember(self.host, scheme)
             return response
@@ -141,10 +142,11 @@ def _check_redirect(host: str, scheme: str, url: str) -> None:
 
 
 async def _wants_tls(response: httpx2.Response, scheme: str) -> bool:
-    """Whether a server that was spoken to in plain http wants https: Go's says so in a 400."""
+    """Whether a server that was spoken to in plain http wants https. Go's says so in the body of a 400 in HTTP/1.0,
+    a version that it uses for nothing else; the answer to a HEAD has no body."""
     if scheme != "http" or response.status_code != 400:
         return False
-    return b"HTTP request to an HTTPS server" in await response.aread()
+    return response.http_version == "HTTP/1.0" or b"HTTP request to an HTTPS server" in await response.aread()
 
 
 def _marked(schemes: tuple[str, ...]) -> Iterator[tuple[str, bool]]:

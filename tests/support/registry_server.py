@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-# `openssl passwd` knows no bcrypt, the only hash that docker-registry takes; this one is of "secret".
-HTPASSWD = "tester:$2y$05$D6E7tuZJ0IbFt3qvCJ8xzuF49rexDvjOOWQWJ7o4jWvS7dtpdR44y\n"
+# tester, "secret": docker-registry takes bcrypt only, which the standard library does not make.
+HTPASSWD = "tester:$2y$04$wpAipCgM6pCU48XszNhVOuOtEfGkEvcDe4gLgo9Bldr6pmK4UABdu\n"
 
 
 @dataclass(frozen=True)
