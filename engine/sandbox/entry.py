@@ -133,10 +133,17 @@ def _identity(calls: Entry, step: Step, capabilities: frozenset[str]) -> None:
     calls.must("cannot set groups", "setgroups", len(step.groups), groups)
     calls.must(f"cannot become group {step.gid}", "setresgid", step.gid, step.gid, step.gid)
     calls.must(f"cannot become user {step.uid}", "setresuid", step.uid, step.uid, step.uid)
-    mask = 0 if step.uid else mask_of(capabilities)
+    mask = 0 if step.uid else mask_of(capabilities) & _own_capabilities()
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
     calls.must("cannot set capabilities", "capset", header, struct.pack("<6I", low, low, 0, high, high, 0))
+
+
+@cache
+def _own_capabilities() -> int:
+    """This process's: in a container, even root may not have all of them."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("CapPrm:")).split()[1], 16)
 
 
 @cache

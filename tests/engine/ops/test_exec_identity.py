@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from engine.digests import sha256
 from engine.llb.definition import Edge, Vertex
-from engine.llb.ops import CacheOpt, CacheSharing, ContentCache, ExecOp, HostIP, Meta, Mount, MountType, Platform, ProxyEnv
+from engine.llb.ops import (
+    CacheOpt,
+    CacheSharing,
+    ContentCache,
+    ExecOp,
+    HostIP,
+    Meta,
+    Mount,
+    MountType,
+    Platform,
+    ProxyEnv,
+)
 from engine.ops.contract import CacheMap, Selection
 from engine.ops.exec import ExecOperation
 

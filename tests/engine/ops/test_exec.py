@@ -1,0 +1,785 @@
+"""Steps that are really run: what they see, what they leave in their layer, and how they end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import trio
+
+from engine.cache.mounts import CacheMounts
+from engine.digests import sha256
+from engine.errors import EngineError, EntitlementError, ExitError, StepError
+from engine.events import Stream
+from engine.llb.definition import Edge, Vertex
+from engine.llb.ops import (
+    CacheOpt,
+    CacheSharing,
+    ExecOp,
+    HostIP,
+    Meta,
+    Mount,
+    MountType,
+    NetMode,
+    ProxyEnv,
+    SecretEnv,
+    SecretOpt,
+    SecurityMode,
+    SSHOpt,
+    TmpfsOpt,
+    Ulimit,
+)
+from engine.ops.context import StepContext
+from engine.ops.exec import ExecOperation
+from engine.request import Secret, SSHAgent
+from engine.results import LocalTree, Result, Snapshot
+from engine.sandbox import find_runtime
+from engine.snapshots.store import SnapshotStore
+from engine.state import State
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount"),
+    pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs the package busybox-static"),
+]
+
+ROOT = Mount(dest="/")
+APPLETS = [
+    "arch",
+    "awk",
+    "cat",
+    "chmod",
+    "chown",
+    "cut",
+    "echo",
+    "env",
+    "false",
+    "grep",
+    "hostname",
+    "id",
+    "ip",
+    "kill",
+    "ln",
+    "ls",
+    "mkdir",
+    "mknod",
+    "mount",
+    "mv",
+    "ps",
+    "readlink",
+    "rm",
+    "sh",
+    "sleep",
+    "sort",
+    "stat",
+    "test",
+    "touch",
+    "tr",
+    "true",
+    "umount",
+    "unshare",
+    "wc",
+    "nc",
+    "df",
+    "head",
+]
+
+
+class Kitchen:
+    """A state folder with a small root file system, and a way to run steps on it."""
+
+    def __init__(self, folder: Path, runtime: str) -> None:
+        self.state = State.open(folder / "state")
+        self.store = SnapshotStore(self.state)
+        self.caches = CacheMounts(self.state, self.store)
+        self.runtime = find_runtime(runtime, self.state)
+        self.said = b""
+        with self.store.new_layer(Snapshot()) as layer:
+            for name in ("bin", "etc", "tmp", "root"):
+                (layer.path / name).mkdir()
+            (layer.path / "tmp").chmod(0o1777)
+            shutil.copy("/bin/busybox", layer.path / "bin")
+            for name in APPLETS:
+                (layer.path / "bin" / name).symlink_to("busybox")
+            (layer.path / "etc/passwd").write_text(
+                "root:x:0:0:root:/root:/bin/sh\nbaker:x:500:501::/home/baker:/bin/sh\n"
+            )
+            (layer.path / "etc/group").write_text("root:x:0:\nbaker:x:501:\noven:x:77:baker\n")
+            self.base = layer.commit("base")
+
+    async def run(
+        self,
+        *args: str,
+        on: Snapshot | None = None,
+        mounts: Sequence[Mount] = (),
+        inputs: Sequence[Result] = (),
+        secrets: Sequence[Secret] = (),
+        agents: Sequence[SSHAgent] = (),
+        allowed: Sequence[str] = (),
+        op: Mapping[str, object] | None = None,
+        env: Sequence[str] = ("PATH=/bin",),
+        cwd: str = "/",
+        **meta: object,
+    ) -> list[Result | None]:
+        """Runs `sh -c` with one argument, else the arguments; the results."""
+        command = ("/bin/sh", "-c", *args) if len(args) == 1 else args
+        record = ExecOp(
+            meta=Meta(args=command, env=tuple(env), cwd=cwd, **meta),  # type: ignore[arg-type]
+            mounts=(ROOT, *mounts),
+            **(op or {}),  # type: ignore[arg-type]
+        )
+        vertex = Vertex.make(record, [Edge(sha256(bytes([n]))) for n in range(1 + len(inputs))])
+        self.said = b""
+        context = StepContext(
+            vertex=vertex,
+            snapshots=self.store,
+            mounts=self.caches,
+            runtime=lambda: self.runtime,
+            log=self._log,
+            secrets={item.id: item for item in secrets},
+            agents={item.id: item for item in agents},
+            allowed=frozenset(allowed),
+            log_path=self.state.logs / "build" / "step.log",
+        )
+        return list(await ExecOperation(vertex).run([on or self.base, *inputs], context))
+
+    def step(self, *args: str, **options: object) -> Snapshot:
+        """Runs a step; the snapshot that it makes."""
+
+        async def run() -> list[Result | None]:
+            return await self.run(*args, **options)  # type: ignore[arg-type]
+
+        (result, *_) = trio.run(run)
+        assert isinstance(result, Snapshot)
+        return result
+
+    def says(self, *args: str, **options: object) -> str:
+        """What a step writes."""
+        self.step(*args, **options)
+        return self.said.decode()
+
+    def left(self, snapshot: Snapshot) -> list[str]:
+        """The paths in the topmost layer, without /dev, /proc and /sys."""
+        top = self.store.layer_path(snapshot.layers[-1])
+        paths = ["/" + str(path.relative_to(top)) for path in sorted(top.rglob("*"))]
+        return [path for path in paths if path not in ("/dev", "/proc", "/sys")]
+
+    def read(self, snapshot: Snapshot, path: str) -> str:
+        return self.store.tree(snapshot).open(path).read().decode()
+
+    def _log(self, stream: Stream, data: bytes) -> None:
+        self.said += data
+
+
+def present(name: str) -> bool:
+    return bool(shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"))
+
+
+@pytest.fixture(
+    params=[
+        "bubblewrap",
+        *(
+            pytest.param(n, marks=pytest.mark.skipif(not present(n), reason=f"{n} is missing"))
+            for n in ("crun", "runc")
+        ),
+    ]
+)
+def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]:
+    kitchen = Kitchen(tmp_path, request.param)
+    yield kitchen
+    mounts = Path("/proc/self/mounts").read_text() + Path("/proc/1/mounts").read_text()
+    assert str(tmp_path) not in mounts
+    kitchen.store.close()
+    kitchen.state.close()
+
+
+def test_what_a_step_writes_is_its_layer(kitchen: Kitchen) -> None:
+    snapshot = kitchen.step("echo hi > /hi; rm /etc/group")
+    assert snapshot.layers[:-1] == kitchen.base.layers
+    assert kitchen.left(snapshot) == ["/etc", "/etc/group", "/hi"]
+    assert kitchen.read(snapshot, "/hi") == "hi\n"
+    assert kitchen.store.tree(snapshot).lstat("/etc/group") is None
+
+
+def test_a_step_that_does_nothing_leaves_the_three_folders_once(kitchen: Kitchen) -> None:
+    first = kitchen.step("true")
+    assert sorted(os.listdir(kitchen.store.layer_path(first.layers[-1]))) == ["dev", "proc", "sys"]
+    second = kitchen.step("true", on=first)
+    assert os.listdir(kitchen.store.layer_path(second.layers[-1])) == []
+
+
+def test_a_step_sees_itself_as_process_one_in_buildkits_surroundings(kitchen: Kitchen) -> None:
+    assert kitchen.says("echo $$ $(hostname) $(pwd) $(umask)") == "1 buildkitsandbox / 0022\n"
+    assert kitchen.says("env | sort", env=["PATH=/bin", "LANG=C"]).splitlines() == [
+        "HOME=/root",
+        "LANG=C",
+        "PATH=/bin",
+        "PWD=/",
+        "SHLVL=1",
+    ]
+
+
+def test_capabilities_are_dockers(kitchen: Kitchen) -> None:
+    lines = kitchen.says("grep -e ^Cap -e ^Seccomp: /proc/self/status").split()
+    assert dict(zip(lines[::2], lines[1::2], strict=True)) == {
+        "CapInh:": "0000000000000000",
+        "CapPrm:": "00000000a80425fb",
+        "CapEff:": "00000000a80425fb",
+        "CapBnd:": "00000000a80425fb",
+        "CapAmb:": "0000000000000000",
+        "Seccomp:": "2",
+    }
+
+
+def test_devices_and_mounts_are_those_of_buildkit(kitchen: Kitchen) -> None:
+    devices = "fd full mqueue null ptmx pts random shm stderr stdin stdout tty urandom zero"
+    assert [name for name in kitchen.says("ls /dev").split() if name != "core"] == devices.split()
+    mounts = kitchen.says(
+        "awk '$2 ~ \"^/(proc|sys|dev|dev/pts|dev/shm|dev/mqueue)$\" {print $2, $3}' /proc/mounts | sort -u"
+    )
+    assert mounts.splitlines() == [
+        "/dev tmpfs",
+        "/dev/mqueue mqueue",
+        "/dev/pts devpts",
+        "/dev/shm tmpfs",
+        "/proc proc",
+        "/sys sysfs",
+    ]
+
+
+def test_kernel_settings_are_hidden_or_readonly(kitchen: Kitchen) -> None:
+    kitchen.step(
+        'test ! -s /proc/kcore; test ! -s /proc/keys; test ! -s /proc/timer_list; test -z "$(ls /sys/firmware)"'
+    )
+    for path in ("/proc/sys/kernel/domainname", "/proc/sysrq-trigger", "/sys/kernel/x", "/proc/irq/x"):
+        kitchen.step(f"! (echo x > {path}) 2>/dev/null")
+
+
+def test_nothing_of_this_machine_is_visible(kitchen: Kitchen) -> None:
+    assert kitchen.says("ls -A /").split() == ["bin", "dev", "etc", "proc", "root", "sys", "tmp"]
+    assert len(kitchen.says("ps -o pid= | wc -l; ls -d /proc/[0-9]* | wc -l").split()) == 2
+    assert int(kitchen.says("ls -d /proc/[0-9]* | wc -l")) <= 4
+    open_files = kitchen.says("ls /proc/1/fd").split()
+    assert set(open_files) <= {"0", "1", "2", "3"}
+
+
+def test_a_step_cannot_do_what_it_could_escape_with(kitchen: Kitchen) -> None:
+    for command in (
+        "mount -t tmpfs none /tmp",
+        "umount /proc",
+        "unshare -m true",
+        "unshare -U true",
+        "mknod /disk b 254 0 && cat /disk",
+        "mknod /dev/disk b 254 0 && cat /dev/disk",
+        "hostname other",
+        "chroot /proc/1/root/../../.. /bin/ls /work",
+        "kill -9 -- -1; ls /root/../../../work",
+    ):
+        with pytest.raises(ExitError):
+            kitchen.step(command)
+
+
+def test_device_nodes_can_be_made_and_lead_nowhere(kitchen: Kitchen) -> None:
+    entry = kitchen.store.tree(kitchen.step("mknod /zero c 1 5")).lstat("/zero")
+    assert entry is not None
+    assert (stat.S_ISCHR(entry.mode), entry.rdev) == (True, os.makedev(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("user", "seen"),
+    [
+        ("", "0 0 0 /root"),
+        ("baker", "500 501 501 77 /home/baker"),
+        ("baker:oven", "500 77 77 /home/baker"),
+        ("500", "500 501 501 77 /home/baker"),
+        ("1234", "1234 0 0 /"),
+        ("1234:4321", "1234 4321 4321 /"),
+        (":77", "0 77 77 /root"),
+    ],
+)
+def test_users_are_looked_up_in_the_steps_own_files(kitchen: Kitchen, user: str, seen: str) -> None:
+    assert kitchen.says("echo $(id -u) $(id -g) $(id -G) $HOME", user=user).split() == seen.split()
+
+
+def test_an_ordinary_user_has_no_capabilities(kitchen: Kitchen) -> None:
+    assert "CapEff:\t0000000000000000" in kitchen.says("grep CapEff /proc/self/status", user="baker")
+    with pytest.raises(ExitError):
+        kitchen.step("touch /etc/x", user="baker")
+
+
+def test_an_unknown_user_is_an_error(kitchen: Kitchen) -> None:
+    with pytest.raises(StepError, match='process "/bin/sh -c true" did not .*: unable to find user ghost: no matching'):
+        kitchen.step("true", user="ghost")
+
+
+def test_the_working_folder_is_made_for_the_user(kitchen: Kitchen) -> None:
+    snapshot = kitchen.step("pwd > here", cwd="/home/baker/bread", user="baker")
+    entry = kitchen.store.tree(snapshot).lstat("/home/baker")
+    assert entry is not None
+    assert (entry.uid, entry.gid, stat.S_IMODE(entry.mode)) == (500, 501, 0o755)
+    assert kitchen.read(snapshot, "/home/baker/bread/here") == "/home/baker/bread\n"
+
+
+def test_a_working_folder_behind_a_link_stays_in_the_root(kitchen: Kitchen) -> None:
+    linked = kitchen.step("ln -s /etc/../../../tmp /away")
+    snapshot = kitchen.step("echo > here", on=linked, cwd="/away/new")
+    assert kitchen.left(snapshot) == ["/tmp", "/tmp/new", "/tmp/new/here"]
+    assert not Path("/tmp/new/here").exists()
+
+
+def test_exit_codes_and_signals_are_reported(kitchen: Kitchen) -> None:
+    for command, code in (
+        ("exit 42", 42),
+        ("sh -c 'kill -9 $$'; exit $?", 137),
+        ("/bin/sh -c 'kill -15 1'; exit 3", 3),
+    ):
+        with pytest.raises(ExitError) as caught:
+            kitchen.step(command)
+        assert caught.value.exit_code == code
+    assert not [path for path in kitchen.state.layers.iterdir() if path.name not in kitchen.base.layers]
+
+
+def test_an_error_quotes_the_command_and_keeps_the_end_of_the_log(kitchen: Kitchen) -> None:
+    with pytest.raises(ExitError) as caught:
+        kitchen.step("set -e\necho line\nls /not-there\n")
+    error = caught.value
+    assert error.message == (
+        'process "/bin/sh -c set -e\\necho line\\nls /not-there\\n" did not complete successfully: exit code: 1'
+    )
+    assert error.log == b"line\nls: /not-there: No such file or directory\n"
+    assert error.log_path is not None
+    assert error.log_path.read_bytes() == error.log
+
+
+def test_a_program_that_is_not_there(kitchen: Kitchen) -> None:
+    with pytest.raises(ExitError) as caught:
+        kitchen.step("/no/such/program", "arg")
+    assert caught.value.exit_code == 1
+    assert b"/no/such/program" in caught.value.log
+
+
+def test_other_exit_codes_may_be_valid(kitchen: Kitchen) -> None:
+    kitchen.step("exit 3", valid_exit_codes=(0, 3))
+    with pytest.raises(ExitError):
+        kitchen.step("exit 0", valid_exit_codes=(3,))
+
+
+def test_hosts_and_resolver_are_seen_and_leave_no_trace(kitchen: Kitchen) -> None:
+    extra = (HostIP("cellar", "10.0.0.7"), HostIP("attic", "fd00::7"))
+    kitchen.step(
+        "cat /etc/hosts; test -s /etc/resolv.conf; ! touch /etc/hosts 2>/dev/null", extra_hosts=extra, hostname="pantry"
+    )
+    assert kitchen.said.decode() == (
+        "127.0.0.1\tlocalhost pantry\n::1\tlocalhost ip6-localhost ip6-loopback\n10.0.0.7\tcellar\nfd00::7\tattic\n"
+    )
+    assert kitchen.left(kitchen.step("true")) == []
+
+
+def test_hosts_that_were_there_stay_as_they_were(kitchen: Kitchen) -> None:
+    with kitchen.store.new_layer(kitchen.base) as layer:
+        (layer.path / "etc").mkdir()
+        (layer.path / "etc/hosts").write_text("mine\n")
+        (layer.path / "etc/resolv.conf").symlink_to("../run/resolver/stub.conf")
+        base = layer.commit("hosts")
+    snapshot = kitchen.step("grep -q buildkitsandbox /etc/hosts; test -s /etc/resolv.conf", on=base)
+    assert kitchen.read(snapshot, "/etc/hosts") == "mine\n"
+    assert kitchen.left(snapshot) == []
+
+
+def test_network_none_has_only_the_loopback(kitchen: Kitchen) -> None:
+    assert kitchen.says("ls /sys/class/net; ip link | grep -c UP", op={"network": NetMode.NONE}).split() == ["lo", "1"]
+
+
+def test_limits_are_set(kitchen: Kitchen) -> None:
+    limits = (Ulimit("nofile", 512, 1024),)
+    assert kitchen.says("ulimit -n; ulimit -Hn", ulimit=limits).split() == ["512", "1024"]
+    with pytest.raises(StepError, match="no ulimit called nofiles"):
+        kitchen.step("true", ulimit=(Ulimit("nofiles", 1, 1),))
+
+
+def test_entitlements_are_asked_for(kitchen: Kitchen) -> None:
+    for op, name in (
+        ({"network": NetMode.HOST}, "network.host"),
+        ({"security": SecurityMode.INSECURE}, "security.insecure"),
+    ):
+        with pytest.raises(EntitlementError, match=f"{name} is not allowed"):
+            kitchen.step("true", op=op)
+        kitchen.step("true", op=op, allowed=[name])
+
+
+def test_an_insecure_step_may_do_everything(kitchen: Kitchen) -> None:
+    kitchen.step(
+        "mount -t tmpfs none /tmp && mknod /null c 1 3 && cat /null && echo x > /proc/sys/kernel/hostname",
+        op={"security": SecurityMode.INSECURE},
+        allowed=["security.insecure"],
+    )
+
+
+def test_proxies_are_seen_in_both_forms(kitchen: Kitchen) -> None:
+    proxy = ProxyEnv(http_proxy="http://p:1")
+    assert kitchen.says("echo $http_proxy $HTTP_PROXY", proxy_env=proxy) == "http://p:1 http://p:1\n"
+
+
+# ---------------------------------------------------------------- mounts
+
+
+def bind(dest: str, selector: str = "", *, readonly: bool = True, output: int = -1, input: int = 1) -> Mount:
+    return Mount(input=input, selector=selector, dest=dest, output=output, readonly=readonly)
+
+
+def test_a_readonly_bind_shows_a_part_of_another_result(kitchen: Kitchen) -> None:
+    made = kitchen.step("mkdir -p /out/sub; echo made > /out/sub/file; echo top > /top")
+    mounts = [bind("/m", "/out"), bind("/on/the/way/file", "/top")]
+    snapshot = kitchen.step("cat /m/sub/file /on/the/way/file; ! touch /m/x 2>/dev/null", mounts=mounts, inputs=[made])
+    assert kitchen.said == b"made\ntop\n"
+    assert kitchen.left(snapshot) == []
+
+
+def test_a_writable_bind_without_output_forgets(kitchen: Kitchen) -> None:
+    made = kitchen.step("mkdir /out; echo old > /out/file")
+    snapshot = kitchen.step(
+        "echo new > /m/file; cat /m/file", mounts=[bind("/m", "/out", readonly=False)], inputs=[made]
+    )
+    assert kitchen.said == b"new\n"
+    assert kitchen.left(snapshot) == []
+    assert kitchen.read(made, "/out/file") == "old\n"
+
+
+def test_a_writable_bind_with_output_is_a_second_result(kitchen: Kitchen) -> None:
+    made = kitchen.step("echo old > /file")
+    mount = bind("/m", readonly=False, output=1)
+    first, second = trio.run(lambda: kitchen.run("echo new > /m/file", mounts=[mount], inputs=[made]))
+    assert isinstance(first, Snapshot)
+    assert isinstance(second, Snapshot)
+    assert kitchen.left(first) == []
+    assert second.layers[:-1] == made.layers
+    assert kitchen.read(second, "/file") == "new\n"
+
+
+def test_a_scratch_mount_with_output_begins_empty(kitchen: Kitchen) -> None:
+    mount = bind("/m", readonly=False, output=1, input=-1)
+    _, second = trio.run(lambda: kitchen.run("ls -A /m; echo x > /m/x", mounts=[mount]))
+    assert kitchen.said == b""
+    assert isinstance(second, Snapshot)
+    assert kitchen.left(second) == ["/x"]
+
+
+def test_a_folder_of_this_machine_is_shown_filtered_and_owned_by_root(kitchen: Kitchen, tmp_path: Path) -> None:
+    context = tmp_path / "context"
+    (context / "data").mkdir(parents=True)
+    (context / "data/a").write_text("a\n")
+    (context / "data/ignored").write_text("no\n")
+    os.chown(context / "data/a", 500, 500)
+    local = LocalTree(context, exclude=("**/ignored",))
+    mounts = [bind("/ctx"), bind("/rw", "/data", readonly=False), bind("/one", "/data/a")]
+    kitchen.step(
+        "ls -A /ctx/data; stat -c %u /ctx/data/a; echo x > /rw/a; cat /rw/a /one", mounts=mounts, inputs=[local]
+    )
+    assert kitchen.said == b"a\n0\nx\na\n"
+    assert (context / "data/a").read_text() == "a\n"
+
+
+def test_a_source_that_is_not_there_is_an_error(kitchen: Kitchen) -> None:
+    with pytest.raises(StepError, match='"/no/such": not found'):
+        kitchen.step("true", mounts=[bind("/m", "/no/such")], inputs=[kitchen.base])
+
+
+def test_a_link_as_source_or_place_stays_in_its_tree(kitchen: Kitchen) -> None:
+    made = kitchen.step("mkdir /in; echo inside > /in/shadow; ln -s ../../../../in /etc/out; ln -s / /up")
+    kitchen.step("cat /m/shadow", mounts=[bind("/m", "/etc/out")], inputs=[made])
+    assert kitchen.said == b"inside\n"
+    snapshot = kitchen.step(
+        "cat /tmp/place/shadow",
+        on=kitchen.step("ln -s ../../../../tmp /l"),
+        mounts=[bind("/l/place", "/in")],
+        inputs=[made],
+    )
+    assert kitchen.said == b"inside\n"
+    assert kitchen.left(snapshot) == []
+
+
+def test_mounts_may_lie_in_each_other_and_in_dev(kitchen: Kitchen) -> None:
+    made = kitchen.step("mkdir -p /out/sub; echo made > /out/file")
+    tmpfs = Mount(input=-1, dest="/m/sub", output=-1, mount_type=MountType.TMPFS, tmpfs_opt=TmpfsOpt())
+    snapshot = kitchen.step(
+        "echo x > /m/sub/x; cat /m/file /dev/pipes/EOF",
+        mounts=[tmpfs, bind("/m", "/out"), bind("/dev/pipes/EOF", "/out/file")],
+        inputs=[made],
+    )
+    assert kitchen.said == b"made\nmade\n"
+    assert kitchen.left(snapshot) == []
+
+
+def test_a_tmpfs_is_empty_limited_and_forgotten(kitchen: Kitchen) -> None:
+    mounts = [
+        Mount(input=-1, dest=dest, output=-1, mount_type=MountType.TMPFS, tmpfs_opt=TmpfsOpt(size))
+        for dest, size in (("/scratch", 1 << 20), ("/dev/shm", 32 << 20), ("/tmp", 0))
+    ]
+    snapshot = kitchen.step(
+        "for f in /scratch /dev/shm; do df -k $f | awk 'NR==2 {print $2}'; done; echo x > /tmp/x; stat -c %a /tmp",
+        mounts=mounts,
+    )
+    assert kitchen.said.split() == [b"1024", b"32768", b"1777"]
+    assert kitchen.left(snapshot) == []
+
+
+def cache(dest: str, id: str, sharing: CacheSharing = CacheSharing.SHARED, **more: object) -> Mount:
+    values = {"input": -1, "output": -1, **more}
+    return Mount(dest=dest, mount_type=MountType.CACHE, cache_opt=CacheOpt(id, sharing), **values)  # type: ignore[arg-type]
+
+
+def test_a_cache_is_kept_between_steps_and_in_no_layer(kitchen: Kitchen) -> None:
+    assert kitchen.left(kitchen.step("echo kept > /one/x", mounts=[cache("/one", "c")])) == []
+    assert kitchen.says("cat /two/x", mounts=[cache("/two", "c")]) == "kept\n"
+    assert kitchen.says("ls /three", mounts=[cache("/three", "other")]) == ""
+
+
+def test_a_seeded_cache_is_another_one(kitchen: Kitchen) -> None:
+    seed = kitchen.step("mkdir /s; echo seeded > /s/file; chown 100:200 /s; chmod 750 /s")
+    kitchen.step("echo kept > /c/x", mounts=[cache("/c", "c")])
+    seeded = cache("/c", "c", input=1, selector="/s")
+    assert (
+        kitchen.says("ls /c; cat /c/file; stat -c '%a %u %g' /c", mounts=[seeded], inputs=[seed])
+        == "file\nseeded\n750 100 200\n"
+    )
+
+
+def test_a_readonly_cache_is_readonly(kitchen: Kitchen) -> None:
+    kitchen.step("! touch /c/x 2>/dev/null", mounts=[cache("/c", "c", readonly=True)])
+
+
+# ---------------------------------------------------------------- secrets and agents
+
+
+def secret(
+    dest: str, id: str = "token", uid: int = 0, gid: int = 0, mode: int = 0o400, optional: bool = False
+) -> Mount:
+    return Mount(input=-1, dest=dest, mount_type=MountType.SECRET, secret_opt=SecretOpt(id, uid, gid, mode, optional))
+
+
+VALUE = "correct horse battery"
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> Secret:
+    (tmp_path / "token").write_text(VALUE)
+    return Secret("token", path=tmp_path / "token")
+
+
+def test_a_secret_is_a_file_in_memory(kitchen: Kitchen, token: Secret) -> None:
+    mounts = [secret("/run/secrets/token"), secret("/etc/tok", uid=33, gid=44, mode=0o440)]
+    snapshot = kitchen.step(
+        "wc -c < /run/secrets/token; stat -c '%a %u %g' /run/secrets/token /etc/tok; grep ' /etc/tok ' /proc/mounts",
+        mounts=mounts,
+        secrets=[token],
+    )
+    *lines, mount = kitchen.said.decode().splitlines()
+    assert lines == ["21", "400 0 0", "440 33 44"]
+    assert mount.split()[2] == "tmpfs"
+    assert {"ro", "nosuid", "nodev", "noexec"} <= set(mount.split()[3].split(","))
+    assert kitchen.left(snapshot) == []
+    assert not [
+        path for path in kitchen.state.root.rglob("*") if path.is_file() and VALUE.encode() in path.read_bytes()
+    ]
+
+
+def test_a_secret_is_masked_in_the_log_and_its_error(kitchen: Kitchen, token: Secret) -> None:
+    with pytest.raises(ExitError) as caught:
+        kitchen.step(
+            "printf 'a '; cat /s; head -c 7 /s; sleep 0.1; echo ' b'; exit 1", mounts=[secret("/s")], secrets=[token]
+        )
+    assert kitchen.said == caught.value.log == b"a ***correct b\n"
+    assert caught.value.log_path is not None
+    assert VALUE.encode() not in caught.value.log_path.read_bytes()
+
+
+def test_a_secret_may_be_a_variable(kitchen: Kitchen, token: Secret, monkeypatch: pytest.MonkeyPatch) -> None:
+    op = {"secretenv": (SecretEnv("token", "TOKEN"), SecretEnv("absent", "ABSENT", optional=True))}
+    assert kitchen.says("echo ${#TOKEN} [${ABSENT-unset}] $TOKEN", op=op, secrets=[token]) == "21 [] ***\n"
+    monkeypatch.setenv("FROM_HERE", "12345678")
+    given = Secret("token", env="FROM_HERE")
+    assert kitchen.says("echo ${#TOKEN}", op=op, secrets=[given]) == "8\n"
+
+
+def test_an_absent_secret(kitchen: Kitchen) -> None:
+    kitchen.step("test ! -e /run/secrets/absent", mounts=[secret("/run/secrets/absent", "absent", optional=True)])
+    with pytest.raises(StepError, match="secret missing: not found") as caught:
+        kitchen.step("true", mounts=[secret("/s", "missing")])
+    assert "--secret id=missing" in caught.value.hint
+    with pytest.raises(StepError, match="secret missing: not found"):
+        kitchen.step("true", op={"secretenv": (SecretEnv("missing", "M"),)})
+
+
+def ssh(dest: str, id: str = "", uid: int = 0, gid: int = 0, mode: int = 0o600, optional: bool = True) -> Mount:
+    return Mount(input=-1, dest=dest, mount_type=MountType.SSH, ssh_opt=SSHOpt(id, uid, gid, mode, optional))
+
+
+@pytest.fixture
+def echo_agent(tmp_path: Path) -> Iterator[Path]:
+    """A socket that answers what it is sent, in capitals."""
+    path = tmp_path / "agent"
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(path))
+    server.listen()
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            connection.sendall(connection.recv(100).upper())
+            connection.close()
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield path
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+    thread.join()
+
+
+def test_an_agent_is_forwarded_as_the_socket_that_was_asked_for(
+    kitchen: Kitchen, echo_agent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(echo_agent))
+    mounts = [ssh("/run/buildkit/ssh_agent.0"), ssh("/run/work.sock", "work", 5, 6, 0o666)]
+    snapshot = kitchen.step(
+        "stat -c '%A %u %g' /run/buildkit/ssh_agent.0 /run/work.sock; echo hello | nc local:/run/work.sock",
+        mounts=mounts,
+        agents=[SSHAgent("default"), SSHAgent("work", (echo_agent,))],
+    )
+    assert kitchen.said == b"srw------- 0 0\nsrw-rw-rw- 5 6\nHELLO\n"
+    assert kitchen.left(snapshot) == []
+
+
+def test_an_absent_agent(kitchen: Kitchen) -> None:
+    kitchen.step("test ! -e /run/a", mounts=[ssh("/run/a")])
+    with pytest.raises(StepError, match='no SSH key "default" forwarded from the client'):
+        kitchen.step("true", mounts=[ssh("/run/a", optional=False)])
+
+
+@pytest.mark.skipif(not present("ssh-agent"), reason="ssh-agent is missing")
+def test_key_files_are_served_by_an_agent_of_our_own(kitchen: Kitchen, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    kitchen.step("test -S /run/a", mounts=[ssh("/run/a")], agents=[SSHAgent("default", (key,))])
+    with pytest.raises(StepError, match="cannot load the SSH key"):
+        kitchen.step("test -S /run/a", mounts=[ssh("/run/a")], agents=[SSHAgent("default", (tmp_path / "none",))])
+    assert not [line for line in processes() if "ssh-agent" in line and str(tmp_path) in line]
+
+
+# ---------------------------------------------------------------- ends
+
+
+def processes() -> list[str]:
+    lines = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            lines.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return lines
+
+
+def running(mark: str) -> list[str]:
+    return [line for line in processes() if mark in line and "pytest" not in line]
+
+
+def unique(kitchen: Kitchen) -> str:
+    """A number of seconds that no other test sleeps."""
+    return f"9{int.from_bytes(os.urandom(3), 'big')}"
+
+
+def test_daemons_die_with_their_step(kitchen: Kitchen) -> None:
+    mark = unique(kitchen)
+    kitchen.step(f"sleep {mark} >/dev/null 2>&1 & sleep {mark} & echo started")
+    assert kitchen.said == b"started\n"
+    assert not running(f"sleep {mark}")
+
+
+def cancel_when_started(kitchen: Kitchen, command: str) -> float:
+    """Cancels a step as soon as it has said something; the seconds that its end took."""
+
+    async def main() -> float:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(kitchen.run, command)
+            while not kitchen.said:
+                await trio.sleep(0.01)
+            start = time.monotonic()
+            nursery.cancel_scope.cancel()
+        return time.monotonic() - start
+
+    return trio.run(main)
+
+
+def test_a_cancelled_step_leaves_nothing(kitchen: Kitchen) -> None:
+    mark = unique(kitchen)
+    took = cancel_when_started(kitchen, f"(sleep {mark} & sleep {mark}) & echo go; sleep {mark}; sleep {mark}")
+    assert not running(f"sleep {mark}")
+    assert took < 4  # a shell that does not care for SIGTERM is not waited for
+    assert [path.name for path in kitchen.state.layers.iterdir()] == [*kitchen.base.layers]
+
+
+def test_a_cancelled_step_may_clean_up(kitchen: Kitchen) -> None:
+    mark = unique(kitchen)
+    cancel_when_started(kitchen, f"trap 'echo bye; exit 0' TERM; echo go; sleep {mark} & wait")
+    assert kitchen.said == b"go\nbye\n"
+
+
+CHILD = """
+import sys, trio
+from pathlib import Path
+from tests_kitchen import Kitchen
+kitchen = Kitchen(Path(sys.argv[1]), sys.argv[2])
+kitchen.step(f"echo go; sleep {sys.argv[3]} & sleep {sys.argv[3]}")
+"""
+
+
+def test_nothing_survives_the_death_of_the_engine(kitchen: Kitchen, tmp_path: Path) -> None:
+    mark = unique(kitchen)
+    (tmp_path / "tests_kitchen.py").symlink_to(__file__)
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(tmp_path / "other"), kitchen.runtime.name, mark],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{os.pathsep.join(sys.path)}"},
+    )
+    deadline = time.monotonic() + 20
+    while len(running(f"sleep {mark}")) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert running(f"sleep {mark}")
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    while running(f"sleep {mark}") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not running(f"sleep {mark}")
+    assert str(tmp_path) not in Path("/proc/1/mounts").read_text()
+    # What it left in the state folder goes with the next one's first layer.
+    again = Kitchen(tmp_path / "other", kitchen.runtime.name)
+    assert len(list(again.state.work.iterdir())) == 1
+    again.store.close()
+    again.state.close()
+
+
+def test_steps_run_side_by_side(kitchen: Kitchen) -> None:
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for number in range(6):
+                nursery.start_soon(kitchen.run, f"echo {number} > /x; sleep 0.2")
+
+    trio.run(main)
+    assert len(list(kitchen.state.layers.iterdir())) == 7
+
+
+def test_an_empty_command_is_refused() -> None:
+    with pytest.raises(EngineError, match="without a command"):
+        ExecOperation(Vertex.make(ExecOp(meta=Meta())))
