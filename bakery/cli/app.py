@@ -8,6 +8,9 @@ import click
 
 VERBS = {
     "build": "Build the targets of a bake file.",
+    "convert": "Write a definition in another format.",
+    "fmt": "Lay out HCL files.",
+    "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
     "ls": "List targets, groups and variables.",
     "version": "Show the version, and what it runs on.",

@@ -102,16 +102,18 @@ def read(name: str, cwd: Path) -> Found | None:
 
 
 def _found(name: str, data: bytes) -> Found | None:
-    if not data:
-        return None
+    return Found(decoded(name, data), format_of(name), is_own(name), name) if data else None
+
+
+def decoded(name: str, data: bytes) -> SourceFile:
+    """A definition's bytes as text. Raises BakeryError."""
     if len(data) > MAX_SIZE:
         raise _too_large(name)
     try:
-        text = data.decode("utf-8")
+        return SourceFile(name, data.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise BakeryError.of(f"{name}: not UTF-8", f"line {line} has a byte that is not text") from None
-    return Found(SourceFile(name, text), format_of(name), is_own(name), name)
 
 
 def _too_large(name: str) -> BakeryError:

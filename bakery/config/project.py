@@ -57,6 +57,15 @@ def list_project(request: LoadRequest) -> Listing:
     return Listing(tuple(shown), tuple(declared.variables), tuple(declared.warnings))
 
 
+def declared_targets(request: LoadRequest) -> tuple[dict[str, TargetDraft], dict[str, Group]]:
+    """Every target as its own blocks set it, and every group: what `bakery convert` writes. Raises BakeryError."""
+    try:
+        declared = _declared(request)
+    except RecursionError:
+        raise _too_deep() from None
+    return declared.drafts, declared.groups
+
+
 def _too_deep() -> BakeryError:
     return BakeryError.of(
         "the definition is nested too deeply", "expressions or references need more levels than there are"
