@@ -29,8 +29,8 @@ def unpack_verified(stream: BlobStream, target: Path, diff_id: Digest | None) ->
         while tar.read(READ):
             pass
     except ArchiveError as error:
-        if not isinstance(error.__cause__, OSError):
-            stream.finish()  # if it was the blob that was damaged, this says so
+        if not (isinstance(error.__cause__, OSError) and error.__cause__.errno):
+            stream.finish()  # not the disk: if it was the blob that was damaged, this says so
         raise
     stream.finish()
     if diff_id and tar.digest != diff_id:
