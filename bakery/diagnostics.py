@@ -1,7 +1,7 @@
 """Errors and warnings as values with a place: what happened, where in which file, and what to do.
 
 Every room of `bakery` reports problems in bake files through these types; the console decides how they look.
-Lines and columns count from 1; a column is one grapheme cluster, as a reader sees it (a tab is one). Ends are exclusive.
+Lines and columns count from 1; a column is one grapheme cluster (a tab is one); ends are exclusive.
 """
 
 from __future__ import annotations

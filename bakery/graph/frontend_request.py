@@ -174,8 +174,9 @@ def _named_context(target: Target, name: str, value: str, around: Surroundings, 
                 span=target.span_of("contexts"),
                 hint=f"paths are relative to {around.cwd}",
             )
-        locals_[name] = LocalFolder(name, path)
-        return f"oci-layout://{name}{reference}"
+        store = LocalFolder("", path).session  # a name of its own: the context's may hold a colon
+        locals_[store] = LocalFolder(store, path)
+        return f"oci-layout://{store}{reference}"
     locals_[name] = LocalFolder(name, _folder(target, "contexts", value, around))
     return f"local:{name}"
 

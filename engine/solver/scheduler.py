@@ -1,8 +1,8 @@
 """One trio task for each wanted vertex: it waits for its inputs, tries its content key, and runs.
 
 Whoever wants a vertex *demands* it; the first demand starts its task, and when the last demand is gone, because those
-who made it failed or were cancelled, the task is cancelled. So a failure stops exactly the work that nobody else needs, and
-nothing here has to know what targets are. A failure is kept: who demands the vertex later gets the same error.
+who made it failed or were cancelled, the task is cancelled. So a failure stops exactly the work that nobody else needs,
+and nothing here has to know what targets are. A failure is kept: who demands the vertex later gets the same error.
 """
 
 from __future__ import annotations

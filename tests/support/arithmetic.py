@@ -66,7 +66,7 @@ class Graph:
     def sum(
         self, name: str, *inputs: Edge, ignore_cache: bool = False, by_content: bool = False, salt: str = ""
     ) -> Edge:
-        """`salt` makes another digest of the same work. `by_content`: only the numbers count, not where they are from."""
+        """`salt` makes another digest of the same work. `by_content`: only the numbers count."""
         note = Note(name=name, ignore_cache=ignore_cache)
         edge = self._add(Vertex.make(PassthroughOp(id=f"{name}|{salt}"), inputs, note=note))
         if by_content:
