@@ -101,7 +101,12 @@ def check_remote(url: str) -> str:
     scheme = urlsplit(url).scheme.lower() if "://" in url else "ssh"
     short_host = url.partition(":")[0]
     # `HELPER::ADDRESS` would run a program of that name.
-    if scheme not in PROTOCOLS or url.startswith("-") or "::" in url or any(c in url for c in "\0\n\r"):
+    if (
+        scheme not in PROTOCOLS
+        or url.startswith("-")
+        or ("::" in url and "://" not in url)
+        or any(c in url for c in "\0\n\r")
+    ):
         raise SourceError(f"{url!r} is no address of a git repository", hint=f"known are {', '.join(PROTOCOLS)}")
     host = urlsplit(url).netloc if "://" in url else short_host
     # `ssh://-oProxyCommand=…` (CVE-2017-1000117); git refuses it, too.

@@ -186,6 +186,11 @@ def test_an_address_that_could_do_harm_is_refused(url: str) -> None:
         check_remote(url)
 
 
+@pytest.mark.parametrize("url", ["https://[::1]:8443/x.git", "ssh://git@h/x", "git@h.example:team/x.git", "git://h/x"])
+def test_an_ordinary_address_is_taken(url: str) -> None:
+    assert check_remote(url) == url
+
+
 @pytest.mark.parametrize("ref", ["--upload-pack=x", "a..b", "a b", "x@{1}", "main:beds/../../x", "no-such"])
 def test_a_ref_that_is_none_is_refused(bench: Workbench, web: WebServer, garden: Path, ref: str) -> None:
     with pytest.raises(SourceError):
