@@ -190,7 +190,7 @@ def present(name: str) -> bool:
         "bubblewrap",
         *(
             pytest.param(n, marks=pytest.mark.skipif(not present(n), reason=f"{n} is missing"))
-            for n in ("crun", "runc")
+            for n in ()
         ),
     ]
 )
