@@ -31,6 +31,7 @@ class Declared:
     variables: list[VariableInfo] = field(default_factory=list)
     warnings: list[Diagnostic] = field(default_factory=list)
     files: list[SourceFile] = field(default_factory=list)
+    remote_context: str | None = None
 
 
 def load_project(request: LoadRequest) -> Project:
@@ -76,14 +77,21 @@ def _too_deep() -> BakeryError:
 
 
 def _declared(request: LoadRequest, with_variables: bool = False) -> Declared:
-    found = discover(request.files, request.env, request.cwd, request.stdin)
+    context: str | None = None
+    if request.remote:
+        from bakery.config.remote import fetch_definition
+
+        fetched = fetch_definition(request.remote[0], request.files, request.env, request.cwd)
+        found, context = fetched.files, fetched.context
+    else:
+        found = discover(request.files, request.env, request.cwd, request.stdin)
     if not found:
         return _without_files(request)
     reader = Reader(request.cwd, request.strict, _relative_paths(request))
     sources = reader.read_all(found)
     flags = dict(_variable(text) for text in request.variables if text)
     environment = _environment(request)
-    declared = Declared(warnings=reader.warnings, files=sources.files)
+    declared = Declared(warnings=reader.warnings, files=sources.files, remote_context=context)
     if sources.compose:
         _add_compose(declared, sources, flags, environment, request)
     _add_blocks(declared, sources, flags, environment, request, with_variables)
@@ -91,7 +99,8 @@ def _declared(request: LoadRequest, with_variables: bool = False) -> Declared:
 
 
 def _without_files(request: LoadRequest) -> Declared:
-    if not request.files and not request.env.get("BUILDX_BAKE_FILE") and (request.cwd / "Dockerfile").is_file():
+    named = request.files or request.env.get("BUILDX_BAKE_FILE") or request.remote
+    if not named and (request.cwd / "Dockerfile").is_file():
         return Declared({"default": TargetDraft("default")})
     raise BakeryError.of(
         "couldn't find a bake definition",
@@ -204,12 +213,15 @@ def _selected(declared: Declared, request: LoadRequest) -> Project:
     raise_all([problem for draft in drafts.values() for problem in check(draft, request.cwd, request.env)])
     warnings = [*declared.warnings, *unset_secret_warnings(drafts.values(), request.env)]
     return Project(
-        targets={name: finished(draft, name in requested, bool(request.remote)) for name, draft in drafts.items()},
+        targets={
+            name: finished(draft, name in requested, declared.remote_context is not None)
+            for name, draft in drafts.items()
+        },
         groups=printed_groups(names, found),
         warnings=tuple(warnings),
         files=tuple(declared.files),
         remote=request.remote[0] if request.remote else None,
-        remote_context=request.remote[1] if len(request.remote) > 1 else None,
+        remote_context=declared.remote_context,
         declared=tuple(declared.drafts),
     )
 
