@@ -14,9 +14,8 @@ from bakery.graph.outputs import agents, cache_backends, exports, secrets
 from engine.request import BuildRequest, BuildResult, Wanted
 
 if TYPE_CHECKING:
-    from engine.engine import Engine
-
     from bakery.config.target import Project, Target
+    from engine.engine import Engine
     from engine.events import Listener
 
 
