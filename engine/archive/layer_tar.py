@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.tree import Entry, Tree
 
 _CHUNK = 4 << 20
+_SMALL = 1 << 16
 _CAPABILITY = "security.capability"
 _SECOND = 1_000_000_000
 _KINDS = {
@@ -142,7 +143,7 @@ class _Differ:
         self._write_parents(path)
         also: list[_Item] = []
         link, size = "", 0
-        data: Iterator[memoryview] = iter(())
+        data: Iterator[bytes | memoryview] = iter(())
         if not item.is_dir and info.st_nlink > 1 and info.st_ino in self._first:
             kind, link = LINK, self._first[info.st_ino]
         else:
@@ -150,7 +151,7 @@ class _Differ:
                 self._first[info.st_ino] = path[1:]
                 also = self._unwritten.pop(info.st_ino, [])
             if kind == FILE and info.st_size:
-                size, data = info.st_size, _content(item.real)
+                size, data = info.st_size, _content(item.real, info.st_size)
             elif kind == SYMLINK:
                 link = os.readlink(item.real)
         if item.is_dir:
@@ -226,10 +227,16 @@ class _Differ:
         return True
 
 
-def _content(real: str) -> Iterator[memoryview]:
+def _content(real: str, size: int) -> Iterator[bytes | memoryview]:
     """A file's bytes. Holes are read as zeros, as the tar format wants them."""
-    buffer = bytearray(_CHUNK)
-    view = memoryview(buffer)
-    with open(real, "rb", buffering=0) as file:
-        while count := file.readinto(buffer):
+    fd = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if size <= _SMALL:
+            yield os.read(fd, size)
+            return
+        buffer = bytearray(min(size, _CHUNK))
+        view = memoryview(buffer)
+        while count := os.readv(fd, [buffer]):
             yield view[:count]
+    finally:
+        os.close(fd)
