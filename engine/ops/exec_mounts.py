@@ -45,6 +45,7 @@ class Shown:
     source: Path | None
     readonly: bool = True
     size: int = 0
+    noexec: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -217,7 +218,7 @@ class ExecMounts:
             stream.write(value)
         os.chown(file, option.uid, option.gid)
         os.chmod(file, option.mode & 0o777)
-        return Shown(dest, file)
+        return Shown(dest, file, noexec=True)
 
     async def _agent(self, item: Mount, dest: str, number: int, opened: AsyncExitStack) -> Shown | None:
         option = item.ssh_opt
@@ -238,7 +239,7 @@ def to_step_mount(shown: Shown, dest: str) -> BindMount | TmpfsMount:
     """What the sandbox is told of a mount."""
     if shown.source is None:
         return TmpfsMount(dest, shown.size)
-    return BindMount(shown.source, dest, shown.readonly, nosuid=True, nodev=True)
+    return BindMount(shown.source, dest, shown.readonly, nosuid=True, nodev=True, noexec=shown.noexec)
 
 
 def nested(shown: Sequence[Shown]) -> list[bool]:

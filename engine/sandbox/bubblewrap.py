@@ -7,7 +7,6 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
-from io import FileIO
 from pathlib import Path
 
 import trio
@@ -18,10 +17,10 @@ from engine.llb.ops import NetMode, SecurityMode
 from engine.sandbox import process
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
-from engine.sandbox.entry import NOT_EXECUTABLE, entry
+from engine.sandbox.entry import NOT_EXECUTABLE, entry, not_executable
 
-_KEPT = 4096
-"""Bytes of what was said that are kept in case the sandbox itself fails."""
+_INFO = 4096
+"""Bytes, more than bwrap tells."""
 
 
 class Bubblewrap:
@@ -38,15 +37,10 @@ class Bubblewrap:
         All processes of the step have `no_new_privs`, for bubblewrap knows no other way: set-user-ID programs, such as
         sudo in the hands of an ordinary user, give no privileges. An OCI runtime does without it, as BuildKit does.
         """
-        said = bytearray()
-
-        def listen(stream: Stream, data: bytes) -> None:
-            said.extend(data[: _KEPT - len(said)])
-            output(stream, data)
-
+        listener = process.Listener(output)
         with ExitStack() as files:
-            info, info_end = _pipe(files)
-            status, status_end = _pipe(files)
+            info, info_end = process.pipe(files)
+            status, status_end = process.pipe(files)
 
             def started() -> None:
                 info_end.close()
@@ -54,7 +48,7 @@ class Bubblewrap:
 
             async def find_init() -> int | None:
                 await trio.lowlevel.wait_readable(info.fileno())
-                text = info.read(_KEPT)
+                text = info.read(_INFO)
                 return int(json.loads(text)["child-pid"]) if text else None
 
             program = entry(step, status_end.fileno())
@@ -62,19 +56,13 @@ class Bubblewrap:
             files.callback(os.close, launcher)
             args = [self._binary, *_arguments(step, root, info_end.fileno()), "--", f"/proc/self/fd/{launcher}"]
             command = process.Command(args, files=(launcher, status_end.fileno(), info_end.fileno()))
-            code = await process.run(command, listen, find_init, started)
+            code = await process.run(command, listener, find_init, started)
             reached = status.read(16) or b""
         if not reached:
-            why = program.problem(code) or bytes(said).decode(errors="replace").strip() or f"bwrap ended with {code}"
-            raise StepError(f"the sandbox could not be set up: {why}")
+            raise StepError(f"the sandbox could not be set up: {listener.said or program.problem(code) or code}")
         if reached.endswith(NOT_EXECUTABLE):
-            output(Stream.STDERR, f"{step.args[0]}: no such program, or not executable\n".encode())
+            output(Stream.STDERR, not_executable(step))
         return Exit(code if code >= 0 else 128 - code)
-
-
-def _pipe(files: ExitStack) -> tuple[FileIO, FileIO]:
-    ends = os.pipe2(os.O_CLOEXEC)
-    return files.enter_context(FileIO(ends[0], "r")), files.enter_context(FileIO(ends[1], "w"))
 
 
 def _arguments(step: Step, root: Path, info: int) -> Iterator[str]:

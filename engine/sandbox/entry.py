@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import struct
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from engine.sandbox.contract import Step
 from engine.sandbox.defaults import (
     CAPABILITIES,
     DEFAULT_CAPABILITIES,
+    DEVICES,
     MASKED_PATHS,
     READONLY_PATHS,
     RLIMITS,
@@ -73,22 +75,50 @@ def entry(step: Step, status: int) -> Entry:
         UnsupportedError: on a machine without a launcher.
     """
     calls = Entry()
+    _mounts(calls, step.security is SecurityMode.INSECURE)
+    _last_calls(calls, step, status)
+    return calls
+
+
+def container_entry(step: Step, status: int) -> Entry:
+    """The same where an OCI runtime has done the mounts."""
+    calls = Entry()
+    if step.security is not SecurityMode.INSECURE:
+        _close_to_devices(calls, MS_RDONLY if step.readonly_root else 0)
+    _last_calls(calls, step, status)
+    return calls
+
+
+def bound_to_parent(args: Sequence[str], files: Mapping[int, int]) -> Entry:
+    """A program on this machine that dies with the thread that starts it.
+
+    `files` are descriptors that it finds under other numbers: those that it has to be given as, by those that they are
+    inherited as.
+    """
+    calls = Entry()
+    calls.must("cannot bind the runtime to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    for inherited, number in files.items():
+        calls.must("cannot hand a file on", "dup3", inherited, number, 0)
+    calls.may("close_range", max(files.values()) + 1, _ALL_FDS, _CLOSE_RANGE_CLOEXEC)
+    calls.must(f"cannot run {args[0]}", "execve", args[0], strings(args), strings([f"PATH={os.defpath}"]))
+    return calls
+
+
+def _last_calls(calls: Entry, step: Step, status: int) -> None:
     insecure = step.security is SecurityMode.INSECURE
-    _mounts(calls, insecure)
     calls.may("umask", 0o022)
     _limits(calls, step)
     calls.must(f"cannot change to the folder {step.cwd}", "chdir", step.cwd)
-    _identity(calls, step, frozenset(CAPABILITIES) if insecure else DEFAULT_CAPABILITIES)
-    # The kernel forgets this one when ids change, so bwrap's own --die-with-parent no longer counts.
-    calls.must("cannot bind the step to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
-    if not insecure:
+    if not insecure:  # while there are the privileges for it
         program = filter_program(platform.machine())
         calls.must(
             "cannot filter system calls", "seccomp", _SECCOMP_SET_MODE_FILTER, 0, Words((len(program) // 8, program))
         )
+    _identity(calls, step, frozenset(CAPABILITIES) if insecure else DEFAULT_CAPABILITIES)
+    # The kernel forgets this one when ids change, so what the runtime has set no longer counts.
+    calls.must("cannot bind the step to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
     calls.may("close_range", 3, _ALL_FDS, _CLOSE_RANGE_CLOEXEC)
     _execute(calls, step, status)
-    return calls
 
 
 def _mounts(calls: Entry, insecure: bool) -> None:
@@ -108,6 +138,14 @@ def _mounts(calls: Entry, insecure: bool) -> None:
             calls.must(problem, "mount", "tmpfs", path, "tmpfs", MS_RDONLY | _SAFE, 0)
         else:
             calls.must(problem, "mount", "/dev/null", path, 0, MS_BIND, 0)
+
+
+def _close_to_devices(calls: Entry, root: int) -> None:
+    """Nodes that a step makes lead nowhere, also where there is no control group of devices to see to it."""
+    for name in (*DEVICES, "tty"):
+        calls.must(f"cannot keep /dev/{name}", "mount", f"/dev/{name}", f"/dev/{name}", 0, MS_BIND, 0)
+    for path, flags in (("/dev", MS_NOSUID), ("/", root)):
+        calls.must("cannot close devices", "mount", 0, path, 0, MS_REMOUNT | MS_BIND | MS_NODEV | flags, 0)
 
 
 @cache
@@ -133,15 +171,15 @@ def _identity(calls: Entry, step: Step, capabilities: frozenset[str]) -> None:
     calls.must("cannot set groups", "setgroups", len(step.groups), groups)
     calls.must(f"cannot become group {step.gid}", "setresgid", step.gid, step.gid, step.gid)
     calls.must(f"cannot become user {step.uid}", "setresuid", step.uid, step.uid, step.uid)
-    mask = 0 if step.uid else mask_of(capabilities) & _own_capabilities()
+    mask = 0 if step.uid else mask_of(capabilities) & own_capabilities()
     low, high = mask & 0xFFFFFFFF, mask >> 32
     header = struct.pack("<Ii", _CAPABILITY_VERSION_3, 0)
     calls.must("cannot set capabilities", "capset", header, struct.pack("<6I", low, low, 0, high, high, 0))
 
 
 @cache
-def _own_capabilities() -> int:
-    """This process's: in a container, even root may not have all of them."""
+def own_capabilities() -> int:
+    """This process's, as a bit set: in a container, even root may not have all of them."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("CapPrm:")).split()[1], 16)
 
@@ -149,6 +187,11 @@ def _own_capabilities() -> int:
 @cache
 def _last_capability() -> int:
     return int(Path("/proc/sys/kernel/cap_last_cap").read_text())
+
+
+def not_executable(step: Step) -> bytes:
+    """What is said of a program that could not be executed."""
+    return f"{step.args[0]}: no such program, or not executable\n".encode()
 
 
 def _execute(calls: Entry, step: Step, status: int) -> None:

@@ -12,8 +12,9 @@ import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from io import FileIO
 
 import trio
 
@@ -25,6 +26,7 @@ from engine.snapshots import namespace
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 _CHUNK = 1 << 16
+_KEPT = 4096
 _PIPE_SIZE = 1 << 20
 
 
@@ -36,6 +38,29 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[int] = ()
     executable: str | None = None
+
+
+class Listener:
+    """Passes output on, and keeps the beginning in case it tells why the sandbox itself failed."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._said = bytearray()
+
+    def __call__(self, stream: Stream, data: bytes) -> None:
+        self._said += data[: _KEPT - len(self._said)]
+        self._output(stream, data)
+
+    @property
+    def said(self) -> str:
+        """The beginning of it."""
+        return self._said.decode(errors="replace").strip()
+
+
+def pipe(files: ExitStack) -> tuple[FileIO, FileIO]:
+    """A pipe's reading and writing end, closed with the stack if not before."""
+    ends = os.pipe2(os.O_CLOEXEC)
+    return files.enter_context(FileIO(ends[0], "r")), files.enter_context(FileIO(ends[1], "w"))
 
 
 FindInit = Callable[[], Awaitable[int | None]]
@@ -93,9 +118,11 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
 async def _read(fd: int, stream: Stream, output: Output) -> None:
     with suppress(OSError):  # beyond the user's limit of pipe pages
         fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-    async with trio.lowlevel.FdStream(fd) as pipe:
-        while chunk := await pipe.receive_some(_CHUNK):
-            output(stream, bytes(chunk))
+    # Shielded: a step that is being ended may still say something. The pipe ends with the last process of it.
+    with trio.CancelScope(shield=True):
+        async with trio.lowlevel.FdStream(fd) as pipe:
+            while chunk := await pipe.receive_some(_CHUNK):
+                output(stream, bytes(chunk))
 
 
 async def _gone(watcher: subprocess.Popen[bytes]) -> None:

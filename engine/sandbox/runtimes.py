@@ -24,7 +24,13 @@ def find_runtime(name: str, state: State) -> Runtime:
         return Bubblewrap(_bwrap())
     if name not in NAMES:
         raise UnsupportedError(f"there is no runtime called {name}", hint=f"known are {', '.join(NAMES)}")
-    raise UnsupportedError(f"{name} cannot be used yet", hint="leave out --runtime to use bubblewrap")
+    binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
+    if binary is None:
+        raise UnsupportedError(f"{name} is not installed", hint=f"install the package {name}, or leave out --runtime")
+    from engine.sandbox.oci_runtime import OCIRuntime
+    from engine.snapshots.work import WorkFolder
+
+    return OCIRuntime(name, Path(binary), WorkFolder(state.work))
 
 
 def _bwrap() -> Path:

@@ -1,4 +1,4 @@
-"""The system calls that a step may not make, as a filter for the kernel and as an OCI runtime wants it.
+"""The system calls that a step may not make, as a filter for the kernel.
 
 Docker's profile lists what is allowed; what it refuses to a process with the default capabilities comes to the list
 here. A list of the refused ones ages better: a call that a new kernel brings is guarded by capabilities anyway.
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import struct
-from typing import Any
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -74,7 +73,6 @@ _ARCHITECTURES = {
     "aarch64": {0xC00000B7: (_AARCH64, 220, 92, 198), 0x40000028: (_ARM, 120, 136, 281)},
 }
 _CLONE3 = 435
-_MASKED = "SCMP_CMP_MASKED_EQ"
 
 
 def filter_program(machine: str) -> bytes:
@@ -86,25 +84,6 @@ def filter_program(machine: str) -> bytes:
         program += [_jump(_EQUAL, audit, 1, 0), _statement(0x05, len(section)), *section]
     program.append(_refuse(errno.ENOSYS))
     return b"".join(program)
-
-
-def oci_profile() -> dict[str, Any]:
-    """The same as `linux.seccomp` of an OCI runtime's configuration."""
-    names = sorted({name for archs in _ARCHITECTURES.values() for row in archs.values() for name in row[0]})
-    refuse = {"action": "SCMP_ACT_ERRNO", "errnoRet": errno.EPERM}
-    return {
-        "defaultAction": "SCMP_ACT_ALLOW",
-        "syscalls": [
-            {"names": [*names, *_EVERYWHERE], **refuse},
-            {"names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno.ENOSYS},
-            {"names": ["socket"], **refuse, "args": [{"index": 0, "value": _AF_VSOCK, "op": "SCMP_CMP_EQ"}]},
-            # "Any of these bits" has no operator of its own: one rule for each.
-            *(
-                {"names": ["clone"], **refuse, "args": [{"index": 0, "value": bit, "valueTwo": bit, "op": _MASKED}]}
-                for bit in (1 << place for place in range(32) if _NAMESPACES >> place & 1)
-            ),
-        ],
-    }
 
 
 def _section(refused: dict[str, int], clone: int, personality: int, socket: int, *, x32: bool) -> list[bytes]:

@@ -6,8 +6,8 @@ import os
 import signal
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import trio
@@ -51,7 +51,8 @@ async def forwarded(agent: Path, socket: Path, uid: int, gid: int, mode: int) ->
     """Serves a socket at `socket` whose every connection is passed on to the agent's. Raises StepError."""
     listener = trio.socket.socket(trio.socket.AF_UNIX, trio.socket.SOCK_STREAM)
     try:
-        await listener.bind(str(socket))
+        with _short(socket) as name:
+            await listener.bind(name)
         os.chown(socket, uid, gid)
         os.chmod(socket, mode)
     except OSError as error:
@@ -64,9 +65,21 @@ async def forwarded(agent: Path, socket: Path, uid: int, gid: int, mode: int) ->
         nursery.cancel_scope.cancel()
 
 
+@contextmanager
+def _short(socket: Path) -> Iterator[str]:
+    """A name of a socket that fits into the 107 bytes of an address, however deep it lies."""
+    folder = os.open(socket.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{socket.name}"
+    finally:
+        os.close(folder)
+
+
 async def _join(inside: trio.SocketStream, agent: Path) -> None:
     with suppress(OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-        async with await trio.open_unix_socket(str(agent)) as outside, trio.open_nursery() as nursery:
+        with _short(agent) as name:
+            outside = await trio.open_unix_socket(name)
+        async with outside, trio.open_nursery() as nursery:
             nursery.start_soon(_copy, inside, outside)
             await _copy(outside, inside)
             nursery.cancel_scope.cancel()
@@ -81,16 +94,19 @@ async def _copy(source: trio.SocketStream, target: trio.SocketStream) -> None:
 
 def _start_agent(socket: Path, keys: Sequence[Path]) -> int:
     try:
-        started = subprocess.run(["ssh-agent", "-s", "-a", str(socket)], capture_output=True, check=True, text=True)
+        started = subprocess.run(
+            ["ssh-agent", "-s", "-a", socket.name], capture_output=True, check=True, text=True, cwd=socket.parent
+        )
         pid = int(started.stdout.partition("SSH_AGENT_PID=")[2].partition(";")[0])
     except (OSError, subprocess.CalledProcessError, ValueError) as error:
         raise StepError("cannot start ssh-agent", hint="install the OpenSSH client") from error
     try:
         for key in keys:
             # No terminal and no askpass: a key with a passphrase is refused instead of waiting for ever.
-            environment = {"PATH": os.environ.get("PATH", os.defpath), "SSH_AUTH_SOCK": str(socket)}
+            environment = {"PATH": os.environ.get("PATH", os.defpath), "SSH_AUTH_SOCK": socket.name}
             added = subprocess.run(
-                ["ssh-add", "-q", str(key)],
+                ["ssh-add", "-q", str(key.absolute())],
+                cwd=socket.parent,
                 capture_output=True,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -44,6 +44,9 @@ from engine.ops.exec import ExecOperation
 from engine.request import Secret, SSHAgent
 from engine.results import LocalTree, Result, Snapshot
 from engine.sandbox import find_runtime
+from engine.sandbox.ssh_agent import forwarded
+from engine.snapshots import namespace
+from engine.snapshots.kernel import unmount
 from engine.snapshots.store import SnapshotStore
 from engine.state import State
 
@@ -54,45 +57,13 @@ pytestmark = [
 ]
 
 ROOT = Mount(dest="/")
-APPLETS = [
-    "arch",
-    "awk",
-    "cat",
-    "chmod",
-    "chown",
-    "cut",
-    "echo",
-    "env",
-    "false",
-    "grep",
-    "hostname",
-    "id",
-    "ip",
-    "kill",
-    "ln",
-    "ls",
-    "mkdir",
-    "mknod",
-    "mount",
-    "mv",
-    "ps",
-    "readlink",
-    "rm",
-    "sh",
-    "sleep",
-    "sort",
-    "stat",
-    "test",
-    "touch",
-    "tr",
-    "true",
-    "umount",
-    "unshare",
-    "wc",
-    "nc",
-    "df",
-    "head",
-]
+APPLETS = """
+arch awk cat chmod chown chroot cut df echo env false grep head hostname id ip kill ln ls mkdir mknod mount mv ps
+readlink rm sh sleep sort stat test touch tr true umount unshare wc
+""".split()  # noqa: SIM905
+
+
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nbaker:x:500:501::/home/baker:/bin/sh\n"
 
 
 class Kitchen:
@@ -103,6 +74,8 @@ class Kitchen:
         self.store = SnapshotStore(self.state)
         self.caches = CacheMounts(self.state, self.store)
         self.runtime = find_runtime(runtime, self.state)
+        if runtime == "crun":
+            hide_half_a_cgroup_hierarchy()
         self.said = b""
         with self.store.new_layer(Snapshot()) as layer:
             for name in ("bin", "etc", "tmp", "root"):
@@ -181,6 +154,14 @@ class Kitchen:
         self.said += data
 
 
+def hide_half_a_cgroup_hierarchy() -> None:
+    """crun refuses machines with control groups of both versions at once; here, in our namespace, there is then one."""
+    namespace.enter()
+    unified = Path("/sys/fs/cgroup/unified")
+    if unified.is_mount():
+        unmount(unified)
+
+
 def present(name: str) -> bool:
     return bool(shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"))
 
@@ -188,10 +169,8 @@ def present(name: str) -> bool:
 @pytest.fixture(
     params=[
         "bubblewrap",
-        *(
-            pytest.param(n, marks=pytest.mark.skipif(not present(n), reason=f"{n} is missing"))
-            for n in ()
-        ),
+        pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
+        pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
     ]
 )
 def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]:
@@ -318,7 +297,7 @@ def test_an_ordinary_user_has_no_capabilities(kitchen: Kitchen) -> None:
 
 
 def test_an_unknown_user_is_an_error(kitchen: Kitchen) -> None:
-    with pytest.raises(StepError, match='process "/bin/sh -c true" did not .*: unable to find user ghost: no matching'):
+    with pytest.raises(StepError, match=r'process "/bin/sh -c true" did not .*: unable to find user ghost: '):
         kitchen.step("true", user="ghost")
 
 
@@ -351,10 +330,10 @@ def test_exit_codes_and_signals_are_reported(kitchen: Kitchen) -> None:
 
 def test_an_error_quotes_the_command_and_keeps_the_end_of_the_log(kitchen: Kitchen) -> None:
     with pytest.raises(ExitError) as caught:
-        kitchen.step("set -e\necho line\nls /not-there\n")
+        kitchen.step("set -e\necho line >&2\nls /not-there\n")
     error = caught.value
     assert error.message == (
-        'process "/bin/sh -c set -e\\necho line\\nls /not-there\\n" did not complete successfully: exit code: 1'
+        'process "/bin/sh -c set -e\\necho line >&2\\nls /not-there\\n" did not complete successfully: exit code: 1'
     )
     assert error.log == b"line\nls: /not-there: No such file or directory\n"
     assert error.log_path is not None
@@ -654,13 +633,29 @@ def test_an_agent_is_forwarded_as_the_socket_that_was_asked_for(
 ) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", str(echo_agent))
     mounts = [ssh("/run/buildkit/ssh_agent.0"), ssh("/run/work.sock", "work", 5, 6, 0o666)]
-    snapshot = kitchen.step(
-        "stat -c '%A %u %g' /run/buildkit/ssh_agent.0 /run/work.sock; echo hello | nc local:/run/work.sock",
-        mounts=mounts,
-        agents=[SSHAgent("default"), SSHAgent("work", (echo_agent,))],
-    )
-    assert kitchen.said == b"srw------- 0 0\nsrw-rw-rw- 5 6\nHELLO\n"
+    agents = [SSHAgent("default"), SSHAgent("work", (echo_agent,))]
+    command = "stat -c '%A %u %g' /run/buildkit/ssh_agent.0 /run/work.sock"
+    snapshot = kitchen.step(command, mounts=mounts, agents=agents)
+    assert kitchen.said == b"srw------- 0 0\nsrw-rw-rw- 5 6\n"
     assert kitchen.left(snapshot) == []
+
+
+def test_what_is_said_to_a_forwarded_agent_reaches_it(tmp_path: Path, echo_agent: Path) -> None:
+    deep = tmp_path / ("deep" * 30)  # longer than the address of a socket may be
+    deep.mkdir()
+
+    async def ask() -> bytes:
+        async with forwarded(echo_agent, deep / "s", 0, 0, 0o600):
+            os.chdir(deep)
+            async with await trio.open_unix_socket("s") as stream:
+                await stream.send_all(b"hello")
+                return bytes(await stream.receive_some(100))
+
+    here = Path.cwd()
+    try:
+        assert trio.run(ask) == b"HELLO"
+    finally:
+        os.chdir(here)
 
 
 def test_an_absent_agent(kitchen: Kitchen) -> None:

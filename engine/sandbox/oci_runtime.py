@@ -1,0 +1,203 @@
+"""Steps in an OCI runtime, crun or runc: it makes the namespaces, mounts and control groups.
+
+Configuration: https://github.com/opencontainers/runtime-spec/blob/main/config.md
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from contextlib import ExitStack
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from engine.errors import StepError
+from engine.events import Stream
+from engine.llb.ops import LinuxResources, NetMode, SecurityMode
+from engine.sandbox import process
+from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
+from engine.sandbox.defaults import CAPABILITIES, DEVICES, MASKED_PATHS, READONLY_PATHS, SHM_SIZE
+from engine.sandbox.entry import NOT_EXECUTABLE, bound_to_parent, container_entry, not_executable, own_capabilities
+from engine.snapshots.work import WorkFolder, discard
+
+_LAUNCHER, _STATUS = 3, 4
+"""The descriptors that a container keeps."""
+_SAFE = ["nosuid", "noexec", "nodev"]
+_FREE = 16
+_PTMX, _TTY, _PTS, _MEMORY = (5, 2), (5, 0), 136, 1
+
+
+class OCIRuntime:
+    """Runs steps with `crun run` or `runc run`."""
+
+    def __init__(self, name: str, binary: Path, work: WorkFolder) -> None:
+        """`work` takes the bundles, for as long as a step runs."""
+        self.name = name
+        self._binary = str(binary)
+        self._work = work
+
+    async def run(self, step: Step, root: Path, output: Output) -> Exit:
+        """Runs a step; see `Runtime.run`. Limits of memory and processors hold where control groups can be written."""
+        listener = process.Listener(output)
+        with ExitStack() as files:
+            bundle = self._work.make("bundle")
+            files.callback(discard, bundle)
+            (bundle / "config.json").write_text(json.dumps(configuration(step, root)))
+            status, status_end = process.pipe(files)
+            os.set_blocking(status.fileno(), False)
+            pid_file = bundle / "pid"
+
+            async def find_init() -> int | None:
+                await trio.lowlevel.wait_readable(status.fileno())
+                return int(pid_file.read_text()) if status.read(1) else None
+
+            inside = container_entry(step, _STATUS)
+            launcher = _high(files, inside.memory_file())
+            status_copy = _high(files, os.dup(status_end.fileno()))
+            status_end.close()
+            handed = {launcher.fileno(): _LAUNCHER, status_copy.fileno(): _STATUS}
+            args = [
+                self._binary,
+                "--root",
+                str(bundle / "state"),
+                *self._without_cgroups(step),
+                "run",
+                "--bundle",
+                str(bundle),
+                "--pid-file",
+            ]
+            args += [str(pid_file), "--preserve-fds", str(len(handed)), f"bakery-{bundle.parent.name}-{bundle.name}"]
+            outside = _high(files, bound_to_parent(args, handed).memory_file()).fileno()
+            command = process.Command(args, files=(outside, *handed), executable=f"/proc/self/fd/{outside}")
+            code = await process.run(command, listener, find_init, status_copy.close)
+            reached = status.read(16)
+        if not reached:
+            raise StepError(f"the sandbox could not be set up: {listener.said or inside.problem(code) or code}")
+        if reached.endswith(NOT_EXECUTABLE):
+            output(Stream.STDERR, not_executable(step))
+        return Exit(code if code >= 0 else 128 - code)
+
+    def _without_cgroups(self, step: Step) -> list[str]:
+        """crun needs no control groups unless something is to be limited; on some machines it cannot make any."""
+        needed = step.resources is not None or step.cgroup_parent
+        return ["--cgroup-manager=disabled"] if self.name == "crun" and not needed else []
+
+
+def configuration(step: Step, root: Path) -> dict[str, Any]:
+    """The `config.json` of a step. Users, limits, capabilities and filters are left to the launcher."""
+    insecure = step.security is SecurityMode.INSECURE
+    capabilities = [f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if own_capabilities() >> number & 1]
+    namespaces = ["pid", "ipc", "uts", "mount", *(["network"] if step.network is NetMode.NONE else [])]
+    linux: dict[str, Any] = {
+        "namespaces": [{"type": kind} for kind in namespaces],
+        "resources": _resources(step.resources or LinuxResources(), insecure),
+        "maskedPaths": [] if insecure else list(MASKED_PATHS),
+        "readonlyPaths": [] if insecure else list(READONLY_PATHS),
+        "devices": _devices() if insecure else [],
+    }
+    if step.cgroup_parent:
+        linux["cgroupsPath"] = f"{step.cgroup_parent}/{root.parent.name}"
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "terminal": False,
+            "user": {"uid": 0, "gid": 0},
+            "args": [f"/proc/self/fd/{_LAUNCHER}"],
+            "env": [],
+            "cwd": "/",
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), capabilities),
+            "noNewPrivileges": False,
+        },
+        "root": {"path": str(root), "readonly": step.readonly_root},
+        "hostname": step.hostname,
+        "mounts": [*_own_mounts(insecure), *(_mount(item) for item in step.mounts)],
+        "linux": linux,
+    }
+
+
+def _own_mounts(insecure: bool) -> list[dict[str, Any]]:
+    def entry(path: str, kind: str, *options: str) -> dict[str, Any]:
+        return {"destination": path, "type": kind, "source": kind, "options": list(options)}
+
+    pts = ("nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5")
+    return [
+        entry("/proc", "proc", *_SAFE),
+        entry("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
+        entry("/dev/pts", "devpts", *pts),
+        entry("/dev/shm", "tmpfs", *_SAFE, "mode=1777", f"size={SHM_SIZE}"),
+        entry("/dev/mqueue", "mqueue", *_SAFE),
+        entry("/sys", "sysfs", *_SAFE, "rw" if insecure else "ro"),
+    ]
+
+
+def _mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
+    if isinstance(mount, TmpfsMount):
+        options = ["nosuid", "nodev", "mode=1777", *([f"size={mount.size}"] if mount.size else [])]
+        return {"destination": mount.dest, "type": "tmpfs", "source": "tmpfs", "options": options}
+    flags = {"nosuid": mount.nosuid, "nodev": mount.nodev, "noexec": mount.noexec}
+    options = ["rbind", "ro" if mount.readonly else "rw", *(name for name, is_set in flags.items() if is_set)]
+    return {"destination": mount.dest, "type": "bind", "source": str(mount.source), "options": options}
+
+
+def _resources(wanted: LinuxResources, insecure: bool) -> dict[str, Any]:
+    memory = {"limit": wanted.memory, "swap": wanted.memory_swap}
+    cpu = {
+        "shares": wanted.cpu_shares,
+        "period": wanted.cpu_period,
+        "quota": wanted.cpu_quota,
+        "cpus": wanted.cpuset_cpus,
+        "mems": wanted.cpuset_mems,
+    }
+    found: dict[str, Any] = {"devices": [{"allow": True, "access": "rwm"}] if insecure else _device_rules()}
+    for name, values in (("memory", memory), ("cpu", cpu)):
+        if given := {key: value for key, value in values.items() if value}:
+            found[name] = given
+    return found
+
+
+def _device_rules() -> list[dict[str, Any]]:
+    """Any node may be made; opened may be only those of a step's /dev."""
+    rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
+    rules += [{"allow": True, "type": kind, "access": "m"} for kind in ("c", "b")]
+    for major, minor in (*((_MEMORY, minor) for minor in DEVICES.values()), _TTY, _PTMX):
+        rules.append({"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"})
+    return [*rules, {"allow": True, "type": "c", "major": _PTS, "access": "rwm"}]
+
+
+def _devices() -> list[dict[str, Any]]:
+    """The device nodes of this machine, for a step that may have all of them; the runtime makes the usual ones."""
+    found: list[dict[str, Any]] = []
+    with os.scandir("/dev") as entries:
+        for entry in entries:
+            info = entry.stat(follow_symlinks=False)
+            if not (stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)) or entry.name in (
+                *DEVICES,
+                "tty",
+                "ptmx",
+            ):
+                continue
+            kind, number = "c" if stat.S_ISCHR(info.st_mode) else "b", info.st_rdev
+            found.append(
+                {
+                    "path": entry.path,
+                    "type": kind,
+                    "major": os.major(number),
+                    "minor": os.minor(number),
+                    "fileMode": stat.S_IMODE(info.st_mode),
+                    "uid": info.st_uid,
+                    "gid": info.st_gid,
+                }
+            )
+    return found
+
+
+def _high(files: ExitStack, fd: int) -> FileIO:
+    """Moves a descriptor beyond the numbers that are handed on, so that none is overwritten on the way."""
+    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE)
+    os.close(fd)
+    return files.enter_context(FileIO(high, "r"))
