@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import DefinitionError
 from engine.llb.definition import Edge, Vertex
@@ -42,8 +42,8 @@ _MODE_BITS = 0o777
 Owner = str | tuple[int, int]
 """`USER[:GROUP]`, or two numbers."""
 
-Step = Callable[[str, int], FileAction]
-"""Writes an action, given the working directory and the number of the base among the op's inputs (-1: none)."""
+Step = Callable[[str, int], dict[str, Any]]
+"""The one member of a FileAction, given the working directory and the base's number among the inputs (-1: none)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +112,9 @@ def copy(
     symbols = opt.mode if isinstance(opt.mode, str) else ""
     bits = KEEP if opt.mode is None else 0 if isinstance(opt.mode, str) else opt.mode
 
-    def step(cwd: str, base: int) -> FileAction:
-        return FileAction(
-            copy=Copy(
+    def step(cwd: str, base: int) -> dict[str, Any]:
+        return {
+            "copy": Copy(
                 src=path,
                 dest=normalize(cwd, dest, keep_slash=True),
                 owner=chown(owner, base),
@@ -132,7 +132,7 @@ def copy(
                 mode_str=symbols,
                 required_paths=opt.required_paths,
             )
-        )
+        }
 
     return Actions((_Link(step, source.output),))
 
@@ -142,9 +142,9 @@ def mkdir(
 ) -> Actions:
     """Makes a folder."""
 
-    def step(cwd: str, base: int) -> FileAction:
+    def step(cwd: str, base: int) -> dict[str, Any]:
         made = MkDir(normalize(cwd, path), mode & _MODE_BITS, parents, chown(owner, base), timestamp)
-        return FileAction(mkdir=made)
+        return {"mkdir": made}
 
     return Actions((_Link(step),))
 
@@ -154,9 +154,9 @@ def mkfile(
 ) -> Actions:
     """Writes a file."""
 
-    def step(cwd: str, base: int) -> FileAction:
+    def step(cwd: str, base: int) -> dict[str, Any]:
         made = MkFile(normalize(cwd, path), mode & _MODE_BITS, data, chown(owner, base), timestamp)
-        return FileAction(mkfile=made)
+        return {"mkfile": made}
 
     return Actions((_Link(step),))
 
@@ -164,8 +164,8 @@ def mkfile(
 def rm(path: str, *, allow_not_found: bool = False, allow_wildcard: bool = False) -> Actions:
     """Removes a path, or the paths that match it."""
 
-    def step(cwd: str, base: int) -> FileAction:
-        return FileAction(rm=Rm(normalize(cwd, path), allow_not_found, allow_wildcard))
+    def step(cwd: str, base: int) -> dict[str, Any]:
+        return {"rm": Rm(normalize(cwd, path), allow_not_found, allow_wildcard)}
 
     return Actions((_Link(step),))
 
@@ -173,8 +173,8 @@ def rm(path: str, *, allow_not_found: bool = False, allow_wildcard: bool = False
 def symlink(oldpath: str, newpath: str, *, owner: Owner | None = None, timestamp: int = KEEP) -> Actions:
     """Makes a symbolic link `newpath` to `oldpath`; both are taken as they are."""
 
-    def step(cwd: str, base: int) -> FileAction:
-        return FileAction(symlink=Symlink(oldpath, newpath, chown(owner, base), timestamp))
+    def step(cwd: str, base: int) -> dict[str, Any]:
+        return {"symlink": Symlink(oldpath, newpath, chown(owner, base), timestamp)}
 
     return Actions((_Link(step),))
 
@@ -224,19 +224,13 @@ class FileNode(Node):
         base = number(self.base)
         sources = [number(link.source) for link in self.actions.links]
         last = len(sources) - 1
-        actions = []
-        for at, (link, second) in enumerate(zip(self.actions.links, sources, strict=True)):
-            action = link.step(self.cwd, base)
-            actions.append(
-                FileAction(
-                    input=base if at == 0 else len(numbers) + at - 1,
-                    secondary_input=second,
-                    output=0 if at == last else NO_OUTPUT,
-                    copy=action.copy,
-                    mkfile=action.mkfile,
-                    mkdir=action.mkdir,
-                    rm=action.rm,
-                    symlink=action.symlink,
-                )
+        actions = tuple(
+            FileAction(
+                base if at == 0 else len(numbers) + at - 1,
+                second,
+                0 if at == last else NO_OUTPUT,
+                **link.step(self.cwd, base),
             )
-        return work.vertex(self, FileOp(tuple(actions)), tuple(numbers), None, _FILE_CAPS)
+            for at, (link, second) in enumerate(zip(self.actions.links, sources, strict=True))
+        )
+        return work.vertex(self, FileOp(actions), tuple(numbers), None, _FILE_CAPS)

@@ -11,6 +11,7 @@ from bakery.config.functions.encoding import decoded_base64, encoded
 from bakery.config.functions.function import Function, FunctionError, Parameter, definer, whole
 from bakery.config.types import NUMBER, STRING
 from bakery.config.values import Value, string
+from bakery.config.work import charge
 
 FUNCTIONS: Final[dict[str, Function]] = {}
 _define = definer(FUNCTIONS)
@@ -56,28 +57,21 @@ def bcrypt(args: Sequence[Value]) -> Value:
     password = encoded(args[0].raw)
     if len(password) > 72 or b"\0" in password:
         raise FunctionError("bcrypt takes at most 72 bytes, none of them zero")
-    try:
-        import bcrypt as library
-    except ImportError:
-        raise _missing("bcrypt") from None
+    import bcrypt as library
+
+    charge(10 << cost)
     digest = library.hashpw(password, library.gensalt(cost, prefix=b"2a"))
     return string(digest.decode())
-
-
-def _missing(package: str) -> FunctionError:
-    return FunctionError(f'the Python package "{package}" is needed for this; install it with: pip install {package}')
 
 
 @_define(Parameter("ciphertext", STRING), Parameter("privatekey", STRING))
 def rsadecrypt(args: Sequence[Value]) -> Value:
     """What was encrypted with PKCS #1 v1.5 padding for an RSA key, given in PEM."""
-    try:
-        from cryptography.exceptions import UnsupportedAlgorithm
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-        from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-        from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    except ImportError:
-        raise _missing("cryptography") from None
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     ciphertext = decoded_base64(args[0].raw)
     try:
         key = load_pem_private_key(encoded(args[1].raw), None)

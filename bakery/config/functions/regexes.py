@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -10,6 +11,7 @@ from bakery.config.functions.function import ArgumentError, Function, FunctionEr
 from bakery.config.functions.re2 import Re2Error, translate
 from bakery.config.types import STRING, ObjectType, TupleType, Type
 from bakery.config.values import Value, check_weight, list_of, null, object_of, string, tuple_of
+from bakery.config.work import charge
 
 if TYPE_CHECKING:
     import regex as library
@@ -22,6 +24,9 @@ _STRING = Parameter("string", STRING)
 
 TIME_LIMIT: Final = 2.0
 """Seconds that one match may take: unlike RE2, the library backtracks, and some patterns never come to an end."""
+
+WORK_PER_SECOND: Final = 200_000
+"""Steps of an evaluation's allowance that a second of matching counts for."""
 
 T = TypeVar("T")
 
@@ -45,10 +50,13 @@ def _compile(pattern: str, argument: int) -> library.Pattern[str]:
 
 
 def _in_time(work: Callable[[], T]) -> T:
+    start = time.monotonic()
     try:
         return work()
     except TimeoutError:
         raise FunctionError(f"the pattern took longer than {TIME_LIMIT:.0f} seconds") from None
+    finally:
+        charge(int((time.monotonic() - start) * WORK_PER_SECOND))
 
 
 def _result_type(compiled: library.Pattern[str]) -> Type:

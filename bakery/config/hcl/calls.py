@@ -10,6 +10,7 @@ from bakery.config.functions.function import ArgumentError, Function, FunctionEr
 from bakery.config.hcl.syntax import Call, Expression, Literal, first_span
 from bakery.config.types import ANY, ListType, SetType, TupleType
 from bakery.config.values import UNKNOWN_VALUE, Value, unknown, wholly_known
+from bakery.config.work import charge_values
 from bakery.diagnostics import BakeryError, Diagnostic, did_you_mean
 
 if TYPE_CHECKING:
@@ -132,6 +133,7 @@ def _called(function: Function, values: list[Value]) -> Value:
             raise ArgumentError(index, "argument must not be null")
         if not parameter.takes_unknown and not wholly_known(value):
             return unknown()
+    charge_values(*values)
     return function.call(values)
 
 

@@ -51,6 +51,7 @@ from bakery.config.values import (
     tuple_of,
     unknown,
 )
+from bakery.config.work import allowance, charge_values
 from bakery.diagnostics import BakeryError, Diagnostic
 
 _INTERPOLATION: Final = "Invalid template interpolation value"
@@ -60,7 +61,8 @@ def evaluate(expr: Expression, scope: Scope) -> Value:
     """The value of an expression, wholly known. Raises BakeryError with every problem found in it."""
     evaluator = Evaluator(scope)
     try:
-        value = evaluator.value(expr)
+        with allowance():
+            value = evaluator.value(expr)
     except RecursionError:
         detail = "The expression, or a value in it, is nested too deep to be evaluated."
         raise BakeryError.of("Nesting too deep", detail, expr.span) from None
@@ -236,6 +238,7 @@ class Evaluator:
         # both arms are always evaluated, because both have a say in the type; only the chosen one may complain
         true, true_problems = self.apart(expr.true)
         false, false_problems = self.apart(expr.false)
+        charge_values(true, false)
         result_type = self._common_type(true, false)
         if result_type is None:
             detail = (

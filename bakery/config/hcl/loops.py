@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from bakery.config.conversion import ConversionError, convert
 from bakery.config.hcl.scope import ChildScope
+from bakery.config.hcl.stream import MAX_ERRORS
 from bakery.config.hcl.syntax import For, Splat, TemplateJoin
 from bakery.config.types import ANY, BOOL, STRING, ListType, SetType, TupleType, friendly_name
 from bakery.config.values import (
@@ -23,6 +24,7 @@ from bakery.config.values import (
     tuple_of,
     unknown,
 )
+from bakery.config.work import charge
 
 if TYPE_CHECKING:
     from bakery.config.hcl.evaluate import Evaluator
@@ -100,6 +102,9 @@ class _Loop:
     def run(self, collection: Value) -> Value:
         expr, outer = self.expr, self.evaluator
         for key, element in elements(collection):
+            charge(1)
+            if len(outer.diagnostics) >= MAX_ERRORS:
+                return UNKNOWN_VALUE  # one mistake in a loop is told often enough
             own = {expr.value_name: element}
             if expr.key_name and expr.key_name != expr.value_name:
                 own[expr.key_name] = key
@@ -189,6 +194,9 @@ def splat(evaluator: Evaluator, expr: Splat) -> Value:
         return UNKNOWN_VALUE
     taken = []
     for member in members_of(value) if is_sequence else [value]:
+        charge(1)
+        if len(evaluator.diagnostics) >= MAX_ERRORS:
+            break
         evaluator.items[id(expr.item)] = member
         taken.append(evaluator.value(expr.each))
     evaluator.items.pop(id(expr.item), None)

@@ -11,6 +11,7 @@ from bakery.config.hcl.syntax import Binary, Expression, Unary
 from bakery.config.types import ANY, BOOL, NUMBER, Primitive
 from bakery.config.values import FALSE, TRUE, Value, boolean, equal, unknown
 from bakery.config.values import number as number_value
+from bakery.config.work import charge_values
 from bakery.diagnostics import Diagnostic
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _operand(value: Value, wanted: Primitive, expr: Expression, side: str, wrong
 
 def _apply(operator: str, left: Value, right: Value) -> Value:
     if operator in ("==", "!="):
+        charge_values(left, right)
         result = equal(left, right)
         return result if operator == "==" or not result.is_known else boolean(not result.raw)
     if left.is_null or right.is_null:

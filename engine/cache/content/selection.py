@@ -162,15 +162,21 @@ class _Walk:
     def _filtered(self, selection: Selection, path: str, prefix: str) -> Iterator[_Taken]:
         """The entries that count, in the order in which they are hashed."""
         include, exclude = PatternMatcher(selection.include), PatternMatcher(selection.exclude)
-        for top in self._tops(path, prefix, selection.wildcard):
+        tops = self._tops(path, prefix, selection.wildcard)
+        for top in tops:
             self.digests.prepare(top.real)
+        if path == "/":
+            # Its name ends in a slash, so its own header does not count: what is in it are the tops.
+            tops = [_Taken(f"/{name}", real, entry, True) for name, real, entry in self._children("/")]
+        for top in tops:
+            base = "" if path == "/" else top.path
             parents: list[_Taken] = []
             rest = [top]
             while rest:
                 item = rest.pop()
                 while parents and not item.path.startswith(parents[-1].path + "/"):
                     parents.pop()
-                if _takes(item, top, parents, include, exclude):
+                if _takes(item, base, parents, include, exclude):
                     for parent in parents:
                         if not parent.listed:
                             parent.listed = True
@@ -201,9 +207,9 @@ class _Walk:
         return found
 
 
-def _takes(item: _Taken, top: _Taken, parents: list[_Taken], include: PatternMatcher, exclude: PatternMatcher) -> bool:
+def _takes(item: _Taken, base: str, parents: list[_Taken], include: PatternMatcher, exclude: PatternMatcher) -> bool:
     """Whether the filters let an entry through; notes what they said, for those below."""
-    path = item.path[len(top.path) + 1 :]
+    path = item.path[len(base) + 1 :]
     parent = parents[-1] if parents else None
     if include:
         item.include = include.match(path, parent.include if parent else TOP)

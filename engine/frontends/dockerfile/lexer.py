@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 from engine.frontends.dockerfile import heredoc as heredocs
 from engine.frontends.dockerfile.directives import ESCAPES, DirectiveReader
@@ -21,13 +22,8 @@ MAX_LINE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Where a piece of a statement's text comes from: `offset` in the text, line and column (from 0) in the file."""
-
-    offset: int
-    line: int
-    column: int
+Piece = tuple[int, int, int]
+"""Where a piece of a statement's text comes from: offset in the text, line in the file, column (from 0) in the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +40,9 @@ class Statement:
 
     def position(self, offset: int) -> tuple[int, int]:
         """The line and column (from 0) of a character of the text."""
-        at = bisect.bisect_right(self.pieces, offset, key=lambda piece: piece.offset) - 1
-        piece = self.pieces[max(at, 0)]
-        return piece.line, piece.column + offset - piece.offset
+        at = bisect.bisect_right(self.pieces, offset, key=itemgetter(0)) - 1
+        start, line, column = self.pieces[max(at, 0)]
+        return line, column + offset - start
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +144,7 @@ class _Lexer:
     def statement(self, stripped: str, column: int) -> Statement:
         first = self.line
         text, goes_on = self.cut(stripped)
-        parts, pieces = [text], [Piece(0, first, column)]
+        parts, pieces = [text], [(0, first, column)]
         size = len(text)
         blank = False
         while goes_on and (raw := self.lines.next()) is not None:
@@ -161,7 +157,7 @@ class _Lexer:
                 blank = True
                 continue
             row, goes_on = self.cut(row)
-            pieces.append(Piece(size, self.line, 0))
+            pieces.append((size, self.line, 0))
             parts.append(row)
             size += len(row)
         text = "".join(parts)

@@ -38,7 +38,7 @@ _ULIMITS = frozenset(
         "stack",
     ]
 )
-_MAX_CPU = 8191
+_MAX_CPU = 8192
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 

@@ -21,14 +21,11 @@ def parse_all(words: Iterable[str], expander: Expander, variables: Variables) ->
     Raises:
         DockerfileError: for what is no port.
     """
-    out: list[str] = []
     try:
-        for word in words:
-            for port in expander.words(word, variables):
-                out += parse(port)
+        expanded = [port for word in words for port in expander.words(word, variables)]
     except ExpansionError as error:
         raise DockerfileError(str(error)) from None
-    return out
+    return [port for text in expanded for port in parse(text)]
 
 
 def parse(text: str) -> list[str]:
