@@ -14,7 +14,10 @@ MAX_SECRET = 500 << 10
 
 
 def secret_value(secrets: Mapping[str, Secret], id: str, optional: bool) -> bytes | None:
-    """The value of a secret, None if nobody gave it and it need not be there.
+    """The value of a secret, None if it is not there and need not be.
+
+    A secret that is to come from a variable which is not set is not there. (For BuildKit it is there and empty, which
+    makes a required secret that nobody gave look like one that was given.)
 
     Raises:
         StepError: if it must be there and is not, cannot be read, or is too long.
@@ -25,6 +28,11 @@ def secret_value(secrets: Mapping[str, Secret], id: str, optional: bool) -> byte
             return None
         raise StepError(f"secret {id}: not found", hint=f"give it with --secret id={id},src=FILE or id={id},env=NAME")
     value = _read(secret)
+    if value is None:
+        if optional:
+            return None
+        problem = f"secret {id}: not found, for the environment variable {secret.env} is not set"
+        raise StepError(problem, hint=f"set {secret.env}, or leave out `required`")
     if len(value) > MAX_SECRET:
         raise StepError(f"secret {id} is longer than {MAX_SECRET >> 10} KiB")
     return value
@@ -44,11 +52,9 @@ def agent_paths(agents: Mapping[str, SSHAgent], id: str, optional: bool) -> tupl
     raise StepError(f'no SSH key "{id}" forwarded from the client', hint=f"give it with --ssh {id} or --ssh {id}=FILE")
 
 
-def _read(secret: Secret) -> bytes:
+def _read(secret: Secret) -> bytes | None:
     if secret.env is not None:
-        if secret.env not in os.environ:
-            raise StepError(f"secret {secret.id}: the environment variable {secret.env} is not set")
-        return os.environb[os.fsencode(secret.env)]
+        return os.environb.get(os.fsencode(secret.env))
     if secret.path is None:
         raise StepError(f"secret {secret.id} has neither a file nor a variable")
     try:

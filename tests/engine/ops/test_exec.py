@@ -599,6 +599,15 @@ def test_an_absent_secret(kitchen: Kitchen) -> None:
         kitchen.step("true", op={"secretenv": (SecretEnv("missing", "M"),)})
 
 
+def test_a_secret_whose_variable_is_not_set_is_absent_unless_it_is_required(kitchen: Kitchen) -> None:
+    unset = Secret("token", env="NO_SUCH_VARIABLE")
+    kitchen.step("test ! -e /s", mounts=[secret("/s", optional=True)], secrets=[unset])
+    op = {"secretenv": (SecretEnv("token", "TOKEN", optional=True),)}
+    assert kitchen.says("echo [$TOKEN]", op=op, secrets=[unset]) == "[]\n"
+    with pytest.raises(StepError, match="variable NO_SUCH_VARIABLE is not set"):
+        kitchen.step("true", mounts=[secret("/s")], secrets=[unset])
+
+
 def ssh(dest: str, id: str = "", uid: int = 0, gid: int = 0, mode: int = 0o600, optional: bool = True) -> Mount:
     return Mount(input=-1, dest=dest, mount_type=MountType.SSH, ssh_opt=SSHOpt(id, uid, gid, mode, optional))
 
