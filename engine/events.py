@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum
 
 from engine.digests import Digest
 from engine.llb.definition import Place
@@ -86,6 +86,43 @@ class Warned:
     places: tuple[Place, ...] = ()
 
 
-Event = VertexKnown | VertexStarted | VertexCompleted | LogChunk | Status | Warned
+class How(Enum):
+    """What the solver decided about a vertex that was not simply known by its definition."""
+
+    CONTENT = "content"  # known, by the content of its inputs
+    EQUAL = "equal"  # another vertex of this build does the same work
+    RUN = "run"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing that is not as it was when the step was last built.
+
+    `kind` is one of file, argument, variable, command, option, base, source, input, step. `before` and `after` are what
+    may be shown, None where there was or is nothing: a file that has both only changed its content or mode.
+    """
+
+    kind: str
+    name: str
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided about a vertex, and why, told where it is decided: before the vertex starts.
+
+    A vertex of which this is not told was known by its definition, or never looked at. `cause` is a word of
+    `engine.solver.reasons.Cause`, empty unless it must run; `more` says how many changes were left out.
+    """
+
+    digest: Digest
+    how: How
+    cause: str = ""
+    changes: tuple[Change, ...] = ()
+    more: int = 0
+
+
+Event = VertexKnown | VertexStarted | VertexCompleted | LogChunk | Status | Warned | Decided
 Listener = Callable[[Event], None]
 """Called in the engine's thread for each event, in order; must return at once and never raise."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from bakery.console.text import rfc3339
 from engine.digests import Digest
-from engine.events import Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
+from engine.events import Decided, Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
 from engine.llb.definition import Place
 from engine.llb.ops import Position
 
@@ -34,7 +34,9 @@ class RawJsonView:
 
     def feed(self, event: Event) -> None:
         """Take an event in."""
-        self._out.append(json.dumps(self._record(event), separators=(",", ":"), ensure_ascii=False) + "\n")
+        record = self._record(event)
+        if record:
+            self._out.append(json.dumps(record, separators=(",", ":"), ensure_ascii=False) + "\n")
 
     def render(self, now: float) -> str:
         """The lines of what was fed since the last call."""
@@ -55,6 +57,8 @@ class RawJsonView:
                 return {"logs": [{**log, "data": _base64(event.data), "timestamp": rfc3339(event.time)}]}
             case Warned():
                 return {"warnings": [warning_record(event)]}
+            case Decided():
+                return {}  # the peer's format has no word for it
 
     def _vertex(self, event: VertexKnown | VertexStarted | VertexCompleted) -> Record:
         vertex = self._vertices.setdefault(event.digest, _Vertex({"digest": event.digest}))
