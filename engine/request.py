@@ -68,6 +68,8 @@ class BuildRequest:
     allowed: frozenset[str] = frozenset()
     jobs: int | None = None
     """How many steps may run at once; None: max(16, 4 × cores)."""
+    id: str = ""
+    """The name of the build, which its full logs are kept under; empty to have one made."""
 
 
 class Outcome(Enum):

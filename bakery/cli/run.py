@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bakery.cli.grants import check_grants
 from bakery.cli.metadata import write_metadata
+from bakery.cli.recording import recording, telling_all
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project
 from bakery.console.display import make_display
@@ -26,8 +28,13 @@ def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: 
     allowed = check_grants(project, request)
     _check_calls(project)
     names = [target.name for target in project.targets.values()]
-    with make_display(options["progress"], sys.stderr, os.environ, targets=names, debug=debug) as display:
-        result = run_build(project, build_options(options, allowed), display.listen)
+    how = build_options(options, allowed)
+    with (
+        make_display(options["progress"], sys.stderr, os.environ, targets=names, debug=debug) as display,
+        recording(project, how.root) as recorder,
+    ):
+        result = run_build(project, replace(how, id=recorder.id), telling_all(display.listen, recorder.listen))
+        recorder.finish(result)
         display.finish(result)
     if display.fault:
         raise display.fault

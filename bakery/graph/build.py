@@ -21,13 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """How a project is built on this machine. `root` is the state folder, None for the usual one."""
+    """How a project is built on this machine. `root`: the state folder, None for the usual one; `id`: the build's name."""
 
     root: Path | None = None
     jobs: int | None = None
     runtime: str = ""
     allowed: frozenset[str] = frozenset()
     cwd: Path = field(default_factory=Path.cwd)
+    id: str = ""
 
 
 def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
@@ -79,6 +80,7 @@ def build_request(project: Project, results: Mapping[str, Lowered], options: Bui
         folders=folders,
         allowed=options.allowed,
         jobs=options.jobs,
+        id=options.id,
     )
 
 

@@ -50,7 +50,7 @@ def build(tmp_path: Path, project: Project = PROJECT, **changed: Any) -> tuple[i
     stream = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stderr", stream)
-        code = run.run(project, LoadRequest(cwd=tmp_path), {**OPTIONS, **changed}, debug=False)
+        code = run.run(project, LoadRequest(cwd=tmp_path), {**OPTIONS, "root": str(tmp_path / "root"), **changed}, debug=False)
     return code, stream.getvalue()
 
 

@@ -1,0 +1,39 @@
+"""What a build leaves in the history."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bakery.config.target import Project
+from bakery.history.recorder import Recorder
+from engine.events import Event, Listener
+from engine.state import default_root
+
+KEEP = 100
+"""Builds that are kept where no setting says otherwise."""
+
+
+@contextmanager
+def recording(project: Project, root: Path | None) -> Iterator[Recorder]:
+    """A recorder for a build that is made inside the block; whoever leaves it with an error has that recorded."""
+    recorder = Recorder(root or default_root(), KEEP)
+    recorder.begin(project, sys.argv, os.environ, Path.cwd())
+    try:
+        yield recorder
+    except BaseException as error:
+        recorder.fail(error)
+        raise
+
+
+def telling_all(*listeners: Listener) -> Listener:
+    """One listener that tells several."""
+
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            listener(event)
+
+    return tell

@@ -1,0 +1,196 @@
+"""The builds of a state folder: listed, found by name, taken away."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bakery.diagnostics import BakeryError, did_you_mean
+
+if TYPE_CHECKING:
+    from bakery.history.record import RecordedBuild
+
+BUILDS, FACTS, EVENTS, LOGS, RESULT = "builds", "facts.json", "events.jsonl", "logs.jsonl", "result.json"
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
+_LAST = re.compile(r"last(?:~(\d+))?")
+_WORST = ("failed", "cancelled", "not started", "succeeded", "cached")
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSummary:
+    """One build in a line. Times are seconds since the epoch.
+
+    `state` is `running`, `lost` (its process died), `error` (it could not begin), `interrupted`, or the worst outcome
+    of its targets: `failed`, `cancelled`, `not started`, `succeeded`, `cached`.
+    """
+
+    id: str
+    state: str
+    began: float
+    seconds: float
+    targets: tuple[str, ...]
+    outcomes: Mapping[str, int]
+    steps: int
+    hits: int
+    commit: str
+    branch: str
+    changed: bool | None
+    folder: str
+
+
+class Shelf:
+    """All builds recorded in a state folder. Reading needs no lock: a build that goes is read as far as it is."""
+
+    def __init__(self, root: Path) -> None:
+        self._folder = root / BUILDS
+
+    def ids(self) -> list[str]:
+        """The IDs of all builds, the oldest first."""
+        try:
+            return sorted(name for name in os.listdir(self._folder) if _ID.fullmatch(name))
+        except FileNotFoundError:
+            return []
+
+    def list(self, limit: int | None = None) -> list[BuildSummary]:
+        """The latest builds, the newest first; what cannot be read is left out."""
+        found: list[BuildSummary] = []
+        for id_ in reversed(self.ids()):
+            if limit is not None and len(found) >= limit:
+                break
+            summary = self._summary(id_)
+            if summary is not None:
+                found.append(summary)
+        return found
+
+    def find(self, name: str) -> str:
+        """The ID that a name means: an ID, its beginning or its end, `last`, or `last~N` for the Nth before.
+
+        Raises BakeryError if there is none, or more than one.
+        """
+        ids = self.ids()
+        if not ids:
+            raise BakeryError.of("no build is recorded yet", hint="run `bakery build` first")
+        if match := _LAST.fullmatch(name):
+            back = int(match[1] or 0)
+            if back >= len(ids):
+                raise BakeryError.of(f"there is no build {name!r}: only {len(ids)} are recorded")
+            return ids[-1 - back]
+        if name in ids:
+            return name
+        found = [id_ for id_ in ids if name and (id_.startswith(name) or id_.endswith(f"-{name}"))]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise BakeryError.of(f"{name!r} may be any of {len(found)} builds: {', '.join(found[-5:])}")
+        near = did_you_mean(name, ids)
+        hint = f"did you mean {near!r}?" if near else "`bakery history ls` lists the builds"
+        raise BakeryError.of(f"there is no build {name!r}", hint=hint)
+
+    def open(self, name: str) -> RecordedBuild:
+        """A build by name, as `find` takes it. Raises BakeryError if there is none, or it cannot be read."""
+        from bakery.history.record import read_build
+
+        id_ = self.find(name)
+        summary = self._summary(id_)
+        if summary is None:
+            raise BakeryError.of(f"the record of build {id_} cannot be read", hint=f"bakery history rm {id_}")
+        return read_build(self._folder / id_, summary)
+
+    def before(self, id_: str) -> str | None:
+        """The build before one that was made in the same folder for one of the same targets, if there is any."""
+        this = self._summary(id_)
+        for other in reversed([other for other in self.ids() if other < id_]):
+            summary = self._summary(other)
+            if this and summary and summary.folder == this.folder and set(summary.targets) & set(this.targets):
+                return other
+        return None
+
+    def remove(self, id_: str) -> bool:
+        """Takes a build away; False if it is still going."""
+        folder = self._folder / id_
+        if _is_going(folder):
+            return False
+        # Out of sight at once: a half removed build must never be read.
+        hidden = self._folder / f".{id_}"
+        try:
+            os.replace(folder, hidden)
+        except FileNotFoundError:
+            return True
+        shutil.rmtree(hidden, ignore_errors=True)
+        return True
+
+    def prune(self, keep: int) -> int:
+        """Takes the oldest builds away until no more than `keep` are left; how many went."""
+        ids = self.ids()
+        return sum(self.remove(id_) for id_ in ids[: max(0, len(ids) - keep)])
+
+    def _summary(self, id_: str) -> BuildSummary | None:
+        folder = self._folder / id_
+        facts, result = read_json(folder / FACTS), read_json(folder / RESULT)
+        if facts is None:
+            return None
+        try:
+            return _summary(folder, facts, result)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """An object from a file; None if there is none."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _summary(folder: Path, facts: Mapping[str, Any], result: Mapping[str, Any] | None) -> BuildSummary:
+    began = float(facts["began"])
+    targets: Mapping[str, Any] = (result or {}).get("targets", {})
+    outcomes = Counter(str(target["outcome"]) for target in targets.values())
+    git: Mapping[str, Any] = facts.get("git", {})
+    return BuildSummary(
+        id=folder.name,
+        state=_state(folder, result, outcomes),
+        began=began,
+        seconds=max(0.0, float(result["ended"]) - began) if result else 0.0,
+        targets=tuple(facts["targets"]),
+        outcomes=dict(outcomes),
+        steps=sum(int(target["steps"]) for target in targets.values()),
+        hits=sum(int(target["hits"]) for target in targets.values()),
+        commit=str(git.get("commit", "")),
+        branch=str(git.get("branch", "")),
+        changed=(result or {}).get("changed"),
+        folder=str(facts.get("folder", "")),
+    )
+
+
+def _state(folder: Path, result: Mapping[str, Any] | None, outcomes: Mapping[str, int]) -> str:
+    if result is None:
+        return "running" if _is_going(folder) else "lost"
+    if error := result.get("error"):
+        return "interrupted" if error == "interrupted" else "error"
+    return next((word for word in _WORST if word in outcomes), "succeeded")
+
+
+def _is_going(folder: Path) -> bool:
+    """Whether a process holds the lock on a build's events."""
+    try:
+        descriptor = os.open(folder / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
