@@ -30,7 +30,7 @@ from engine.solver.keys import (
     identity_token,
 )
 from engine.solver.plan import Plan
-from engine.solver.services import Services
+from engine.solver.services import Importer, Services
 from engine.sources.contract import Resolved
 
 
@@ -76,6 +76,7 @@ class Scheduler:
         jobs: int,
         nursery: trio.Nursery,
         clock: Callable[[], float] = time.time,
+        importer: Importer | None = None,
     ) -> None:
         self._vertices = vertices
         self._facts = facts
@@ -86,10 +87,21 @@ class Scheduler:
         self._limiter = trio.CapacityLimiter(jobs)
         self._nursery = nursery
         self._clock = clock
+        self._importer = importer
         self._jobs: dict[Digest, _Job] = {}
         self._leaders: dict[str, Digest] = {}
         self.ran: set[Digest] = set()
         """The vertices that were really run."""
+
+    @property
+    def facts(self) -> Facts:
+        """What was known before any work."""
+        return self._facts
+
+    @property
+    def keys(self) -> DefinitionKeys:
+        """The definition keys under which results were found and saved."""
+        return self._keys
 
     async def demand(self, vertex: Digest) -> Done:
         """The results of a vertex; waits for them, and starts the work if nobody did.
@@ -178,32 +190,42 @@ class Scheduler:
     async def _hit_or_run(self, vertex: Vertex, inputs: Sequence[tuple[Edge, Dependency, Done]]) -> Done:
         save = self._keys.save.get(vertex.digest)
         try:
-            by_content = await self._content_key(vertex, inputs)
+            checksums = [await self._checksum(edge, dependency, done) for edge, dependency, done in inputs]
+            by_content = self._content_key(vertex, inputs, checksums)
             async with self._services.lock(by_content):
                 if not vertex.note.ignore_cache:
                     record = self._services.records.find([by_content]).get(by_content)
+                    if record is None and self._importer is not None:
+                        record = await self._importer.by_content(vertex, checksums)
                     if record is not None:
-                        self._remember(vertex, [save], record)
+                        self._remember(vertex, [save, by_content], record)
                         self._say_cached(vertex)
                         return Done(record.results, record.identity)
                 return await self._run(vertex, inputs, [save, by_content])
         except EngineError as error:
             raise self._fail(vertex, error) from error
 
-    async def _content_key(self, vertex: Vertex, inputs: Sequence[tuple[Edge, Dependency, Done]]) -> str:
-        tokens: list[str] = []
-        for edge, dependency, done in inputs:
-            result = done.output(edge.index)
-            if isinstance(result, LocalTree):
-                checksum = self._facts.checksums[result, dependency.content or WHOLE]
-                if isinstance(checksum, EngineError):
-                    raise checksum
-                tokens.append(content_token(checksum))
-            elif dependency.content is not None:
-                tokens.append(content_token(await self._services.checksum(result, dependency.content)))
-            else:
-                tokens.append(identity_token(done.identity, edge.index, dependency))
+    def _content_key(
+        self,
+        vertex: Vertex,
+        inputs: Sequence[tuple[Edge, Dependency, Done]],
+        checksums: Sequence[Digest | None],
+    ) -> str:
+        tokens = [
+            content_token(checksum) if checksum else identity_token(done.identity, edge.index, dependency)
+            for (edge, dependency, done), checksum in zip(inputs, checksums, strict=True)
+        ]
         return content_key(self._facts.cache_maps[vertex.digest].digest, tokens)
+
+    async def _checksum(self, edge: Edge, dependency: Dependency, done: Done) -> Digest | None:
+        """The checksum of what an op takes from an input; None where the input counts by what made it."""
+        result = done.output(edge.index)
+        if isinstance(result, LocalTree):
+            checksum = self._facts.checksums[result, dependency.content or WHOLE]
+            if isinstance(checksum, EngineError):
+                raise checksum
+            return checksum
+        return None if dependency.content is None else await self._services.checksum(result, dependency.content)
 
     async def _run(
         self, vertex: Vertex, inputs: Sequence[tuple[Edge, Dependency, Done]], keys: Sequence[str | None]

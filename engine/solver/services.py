@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from engine.cache.records import Record
 from engine.digests import Digest
@@ -13,6 +13,9 @@ from engine.llb.definition import Vertex
 from engine.ops.contract import CacheMap, Selection
 from engine.results import LocalTree, Result
 from engine.sources.contract import Resolved
+
+if TYPE_CHECKING:
+    from engine.solver.keys import DefinitionKeys, Facts
 
 LocalQuestion = tuple[LocalTree, tuple[Selection, ...]]
 """Which content of which folder."""
@@ -64,4 +67,17 @@ class Services(Protocol):
 
     def lock(self, key: str) -> AbstractAsyncContextManager[None]:
         """Held while a key's work is done: no other process that uses the state folder does the same meanwhile."""
+        ...
+
+
+class Importer(Protocol):
+    """Results that others have exported. It is asked for what is not known here; it never fails, it only knows less."""
+
+    async def known(self, vertices: Sequence[Vertex], facts: Facts, keys: DefinitionKeys) -> Mapping[str, Record]:
+        """What is found by definition alone, by definition key; `vertices` are all that are wanted, inputs first."""
+        ...
+
+    async def by_content(self, vertex: Vertex, checksums: Sequence[Digest | None]) -> Record | None:
+        """What is found for an op vertex once its inputs are there; `checksums` tell for each input the content that
+        the op takes from it, None where it counts by what made it."""
         ...

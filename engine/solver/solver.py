@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import trio
@@ -20,7 +20,7 @@ from engine.ops.contract import CacheMap
 from engine.solver.keys import DefinitionKeys, Facts, definition_keys, local_questions
 from engine.solver.plan import Plan, make_plan
 from engine.solver.scheduler import Scheduler
-from engine.solver.services import Services
+from engine.solver.services import Importer, Services
 from engine.sources.contract import Resolved
 
 
@@ -39,25 +39,26 @@ async def solving(
     jobs: int | None = None,
     owners: Mapping[Digest, tuple[str, ...]] | None = None,
     clock: Callable[[], float] = time.time,
+    importer: Importer | None = None,
 ) -> AsyncIterator[Scheduler]:
     """A scheduler over everything the roots need; leaving the block cancels what is still at work.
 
-    `owners` names the targets that want each vertex, for display. Raises EngineError for an op that nobody can do, and
-    whatever the block raises.
+    `owners` names the targets that want each vertex, for display. `importer` is asked for what is not known. Raises
+    EngineError for an op that nobody can do, and whatever the block raises.
     """
     order = list(walk(vertices, roots))
     for vertex in order:
         inputs = tuple(edge.vertex for edge in vertex.inputs)
         names = (owners or {}).get(vertex.digest, ())
         listener(VertexKnown(vertex.digest, vertex.name, inputs, vertex.note.group, names))
-    facts, keys, plan = await prepare(vertices, order, roots, services)
+    facts, keys, plan = await prepare(vertices, order, roots, services, importer)
     _show_known(plan, listener, clock)
     services.records.touch(record.identity for record in plan.hits.values())
     failed: EngineError | None = None
     async with trio.open_nursery() as nursery:
         count = jobs or default_jobs()
         try:
-            yield Scheduler(vertices, facts, keys, plan, services, listener, count, nursery, clock)
+            yield Scheduler(vertices, facts, keys, plan, services, listener, count, nursery, clock, importer)
         except EngineError as error:  # kept out of the nursery, which would wrap it in a group
             failed = error
         nursery.cancel_scope.cancel()
@@ -66,7 +67,11 @@ async def solving(
 
 
 async def prepare(
-    vertices: Mapping[Digest, Vertex], order: Sequence[Vertex], roots: Iterable[Edge], services: Services
+    vertices: Mapping[Digest, Vertex],
+    order: Sequence[Vertex],
+    roots: Sequence[Edge],
+    services: Services,
+    importer: Importer | None = None,
 ) -> tuple[Facts, DefinitionKeys, Plan]:
     """Everything that can be known before any work."""
     cache_maps: dict[Digest, CacheMap] = {}
@@ -81,6 +86,9 @@ async def prepare(
     keys = definition_keys(order, facts)
     records = services.records.find(keys.keys.values())
     plan = make_plan(vertices, roots, keys.keys, records)
+    if importer is not None and plan.runs:
+        imported = await importer.known(order, facts, keys)
+        plan = make_plan(vertices, roots, keys.keys, {**imported, **records})
     return facts, keys, plan
 
 
