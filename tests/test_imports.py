@@ -29,6 +29,7 @@ LINES: list[set[str]] = [
         "engine.patterns",
         "engine.llb",
         "engine.digests",
+        "engine.values",
     },
 ]
 

@@ -1,6 +1,6 @@
 # The smallest useful project: two images that share a step, and a file for this folder.
 variable "BASE" {
-  default     = "oci-layout://../../.cache/images/busybox"
+  default     = "oci-layout://.base"
   description = "Where busybox comes from: the layout made by scripts/base-image, or docker-image://busybox"
 }
 

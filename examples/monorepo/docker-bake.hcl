@@ -1,7 +1,7 @@
 # A product in one repository: a command line tool in C, a Python service, a front end, a Go service, documentation, and
 # the site that serves front end and documentation together.
 variable "BASE" {
-  default     = "oci-layout://../../.cache/images/debian"
+  default     = "oci-layout://.base"
   description = "Debian: the layout made by scripts/base-image, or docker-image://debian:bookworm-slim"
 }
 

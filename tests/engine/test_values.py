@@ -1,0 +1,118 @@
+"""Frozen values behave as frozen dataclasses with slots do."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import FrozenInstanceError, dataclass, field, replace
+from typing import ClassVar
+
+import pytest
+
+from engine.values import frozen
+
+
+@frozen
+class Point:
+    """A place."""
+
+    KIND: ClassVar[str] = "point"
+    x: int
+    y: int = 0
+    labels: tuple[str, ...] = ()
+    notes: dict[str, str] = field(default_factory=dict, hash=False, compare=False)
+    hidden: str = field(default="", repr=False, compare=False)
+
+
+@frozen
+class Named(Point):
+    """A place with a name."""
+
+    name: str = "here"
+
+
+def test_the_same_text_as_a_dataclass_has() -> None:
+    @dataclass(frozen=True, slots=True)
+    class Same:
+        x: int
+        y: int = 0
+
+    @frozen
+    class Other:
+        x: int
+        y: int = 0
+
+    assert repr(Other(1)) == repr(Same(1)).replace("Same", "Other")
+
+
+def test_fields_by_position_by_name_and_by_default() -> None:
+    assert Point(1, 2, ("a",)) == Point(x=1, y=2, labels=("a",))
+    assert Point(1).y == 0
+    assert Point(1).notes is not Point(1).notes
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'x'"):
+        Point()  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        Point(1, z=2)  # type: ignore[call-arg]
+
+
+def test_equality_and_hash_are_by_what_is_compared() -> None:
+    assert Point(1, notes={"a": "b"}, hidden="x") == Point(1)
+    assert len({Point(1), Point(1, hidden="y"), Point(2)}) == 2
+    assert Point(1) != Named(1)
+    assert Point(1) != (1, 0, ())
+
+
+def test_nothing_changes() -> None:
+    point = Point(1)
+    with pytest.raises(FrozenInstanceError, match="cannot assign to field 'x'"):
+        point.x = 2  # type: ignore[misc]
+    with pytest.raises(FrozenInstanceError, match="cannot delete field 'x'"):
+        del point.x
+    assert not hasattr(point, "__dict__")
+
+
+def test_a_derived_value_adds_its_fields_after_its_base() -> None:
+    named = Named(1, 2, name="there")
+    assert [f.name for f in dataclasses.fields(named)] == ["x", "y", "labels", "notes", "hidden", "name"]
+    assert replace(named, y=3) == Named(1, 3, name="there")
+    assert "hidden" not in repr(named)
+
+
+def test_dataclasses_know_them() -> None:
+    assert dataclasses.is_dataclass(Point)
+    assert dataclasses.astuple(Point(1, 2)) == (1, 2, (), {}, "")
+    match Point(1, 2):
+        case Point(x, y):
+            assert (x, y) == (1, 2)
+
+
+def test_what_a_class_defines_itself_is_kept() -> None:
+    @frozen
+    class Doubled:
+        x: int
+        twice: int = field(init=False, default=0)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "twice", 2 * self.x)
+
+        def __repr__(self) -> str:
+            return f"<{self.x}>"
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Doubled) and self.x % 10 == other.x % 10
+
+        def __hash__(self) -> int:
+            return self.x % 10
+
+    assert Doubled(3).twice == 6
+    assert repr(Doubled(3)) == "<3>"
+    assert Doubled(3) == Doubled(13)
+    assert hash(Doubled(3)) == hash(Doubled(13))
+
+
+def test_a_field_without_default_cannot_follow_one_with() -> None:
+    with pytest.raises(TypeError, match="field y has no default, but follows x"):
+
+        @frozen
+        class Wrong:
+            x: int = 0
+            y: int  # type: ignore[misc]
