@@ -24,6 +24,7 @@ _RESOURCES = {
     "cpuset-cpus": "cpusetcpus",
     "cpuset-mems": "cpusetmems",
 }
+_NETWORKS = ("host", "none")
 LINK = "target:"
 
 
@@ -76,8 +77,8 @@ def _plain_options(target: Target) -> dict[str, str]:
         options["no-cache"] = ",".join(target.no_cache_filter)
     if target.pull:
         options["image-resolve-mode"] = "pull"
-    if target.network in ("host", "none"):
-        options["force-network-mode"] = target.network
+    if target.network and target.network != "default":
+        options["force-network-mode"] = _network(target, target.network)
     if target.extra_hosts:
         options["add-hosts"] = ",".join(sorted(_host_lines(target.extra_hosts)))
     if target.shm_size:
@@ -89,6 +90,16 @@ def _plain_options(target: Target) -> dict[str, str]:
             sized = key in ("memory", "memory-swap")
             options[_RESOURCES[key]] = str(_bytes(target, str(value)) if sized else value)
     return options
+
+
+def _network(target: Target, mode: str) -> str:
+    if mode not in _NETWORKS:
+        raise BakeryError.of(
+            f"target {target.name}: invalid netmode {mode}",
+            span=target.span_of("network"),
+            hint=f"known are default, {', '.join(_NETWORKS)}",
+        )
+    return mode
 
 
 def _host_lines(hosts: Mapping[str, str]) -> list[str]:
