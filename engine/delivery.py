@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -11,12 +12,12 @@ import trio
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, UnsupportedError
 from engine.exporters.context import ExportContext
-from engine.exporters.contract import Export, PlatformImage, TargetImage
+from engine.exporters.contract import Export, ExportResult, PlatformImage, TargetImage
 from engine.llb.definition import Edge, Vertex, walk
 from engine.request import Outcome, TargetResult, Wanted
 from engine.results import Snapshot
 from engine.solver.scheduler import Done, Scheduler
-from engine.telling import telling
+from engine.telling import tell_cached, telling
 
 if TYPE_CHECKING:
     from engine.house import House
@@ -30,18 +31,21 @@ async def deliver(
     metadata: dict[str, str] = {}
     failure: EngineError | None = None
     outcome = Outcome.FAILED
+    size = 0
     try:
         done = await _demand_all([platform.edge for platform in wanted.platforms], scheduler)
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
         target = _image(wanted, done)
         for number, export in enumerate(wanted.exports):
-            metadata |= await _export(target, number, export, house)
+            result = await _export(target, number, export, house)
+            metadata |= result.metadata
+            size = max(size, result.size)
     except EngineError as error:
         outcome, failure = Outcome.FAILED, error
     edges = [p.edge for p in wanted.platforms if p.edge]
     steps = [v.digest for v in walk(vertices, edges) if v.op.source is None]
     hits = sum(digest not in scheduler.ran for digest in steps)
-    return TargetResult(wanted.name, outcome, metadata, failure, len(steps), hits, time.time() - begun)
+    return TargetResult(wanted.name, outcome, metadata, failure, len(steps), hits, time.time() - begun, size)
 
 
 async def _demand_all(edges: list[Edge | None], scheduler: Scheduler) -> list[Done]:
@@ -83,11 +87,24 @@ def _snapshot(done: Done, edge: Edge | None) -> Snapshot:
     return result
 
 
-async def _export(target: TargetImage, number: int, export: Export, house: House) -> Mapping[str, str]:
+async def _export(target: TargetImage, number: int, export: Export, house: House) -> ExportResult:
+    """Writes an output, unless it was written before and is still there."""
+    from engine.exporters.memory import OutputMemory
+
+    vertex = sha256(f"export {number} of {target.name}: {export.type} {sorted(export.attributes.items())}".encode())
+    silent = ExportContext(house.state, house.snapshots, house.blobs, house.registries, _ignore)
+    memory = OutputMemory(house.state)
+    if known := await memory.recall(target, export, silent):
+        tell_cached(house.listener, vertex, known.title, (target.name,))
+        return known.result
     from engine.exporters import open_exporter
 
     exporter = open_exporter(export)
-    vertex = sha256(f"export {number} of {target.name}: {export.type} {sorted(export.attributes.items())}".encode())
     with telling(house.listener, vertex, exporter.title, (target.name,)) as progress:
-        context = ExportContext(house.state, house.snapshots, house.blobs, house.registries, progress)
-        return (await exporter.export(target, context)).metadata
+        result = await exporter.export(target, replace(silent, progress=progress))
+    memory.remember(target, export, exporter.title, result)
+    return result
+
+
+def _ignore(part: str, done: int, total: int, complete: bool) -> None:
+    """For those who do not listen."""

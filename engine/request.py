@@ -93,6 +93,8 @@ class TargetResult:
     steps: int = 0
     hits: int = 0
     seconds: float = 0.0
+    size: int = 0
+    """Bytes of the biggest output: of an image all its blobs as they are packed, else the files; 0 without any."""
 
 
 @dataclass(frozen=True, slots=True)

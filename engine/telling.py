@@ -34,3 +34,11 @@ def telling(listener: Listener, vertex: Digest, name: str, targets: tuple[str, .
         listener(VertexCompleted(vertex, time.time(), error="context canceled", cancelled=True))
         raise
     listener(VertexCompleted(vertex, time.time()))
+
+
+def tell_cached(listener: Listener, vertex: Digest, name: str, targets: tuple[str, ...] = ()) -> None:
+    """Tells that a piece of work had been done before."""
+    now = time.time()
+    listener(VertexKnown(vertex, name, targets=targets))
+    listener(VertexStarted(vertex, now))
+    listener(VertexCompleted(vertex, now, cached=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from engine.frontends.contract import ImageConfig
@@ -43,11 +44,45 @@ class TargetImage:
     epoch: int | None = None
 
 
+class Kind(Enum):
+    """What a piece of evidence is about, and so how it is checked."""
+
+    FILE = "file"
+    FOLDER = "folder"
+    NAMES = "names"
+    LAYOUT = "layout"
+    BLOB = "blob"
+    PUSHED = "pushed"
+    PUSHED_INSECURE = "pushed-insecure"
+    LOADED = "loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One thing that an output left behind and that must still be so: `place` says where it is, `stamp` how it looked.
+
+    A file's stamp is its size, inode and times, a folder's its mode; the names in a folder are joined by `/`; a
+    layout's stamp is the digest of the entry `FOLDER#NAME`; a blob is named by its digest; the stamp of a name that
+    was pushed is the digest that it means. What was loaded into a Docker engine is `SOCKET NAME`, its stamp the IDs it
+    may have there.
+    """
+
+    kind: Kind
+    place: str
+    stamp: str
+
+
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written, under BuildKit's response keys: `containerimage.digest`, `image.name`, …"""
+    """What was written, under BuildKit's response keys: `containerimage.digest`, `image.name`, …
+
+    `size` is in bytes: of an image all its blobs, as they are packed. `evidence` is what a later build looks at to see
+    that nothing needs to be written again; without any it always is.
+    """
 
     metadata: Mapping[str, str]
+    size: int = 0
+    evidence: tuple[Evidence, ...] = ()
 
 
 class Exporter(Protocol):

@@ -6,12 +6,14 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import ExportError
+from engine.exporters.contract import ExportResult
+from engine.exporters.evidence import of_files
 
 STDOUT = "-"
 
@@ -58,6 +60,15 @@ def whole_file(path: Path) -> Iterator[Output]:
         raise
     finally:
         os.close(handle)
+
+
+def written_file(dest: str, metadata: Mapping[str, str]) -> ExportResult:
+    """The result of an output that is one file, or went to standard output and so is gone. Raises ExportError."""
+    if dest == STDOUT:
+        return ExportResult(metadata)
+    with explained(dest):
+        path = os.path.abspath(dest)
+        return ExportResult(metadata, os.stat(path).st_size, tuple(of_files([path])))
 
 
 def check_stdout(dest: str) -> None:

@@ -48,6 +48,21 @@ class ImageBundle:
         """All layers of all images, each blob once."""
         return list({layer.blob.digest: layer for image in self.images for layer in image.layers}.values())
 
+    @property
+    def small_blobs(self) -> list[oci.Descriptor]:
+        """The blobs among the documents, such as configs, each once."""
+        return list({image.config.digest: image.config for image in self.images}.values())
+
+    @property
+    def manifests(self) -> list[oci.Descriptor]:
+        """The manifests of all images, in the order of the index."""
+        return [image.descriptor for image in self.images]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all blobs and manifests, as they are packed."""
+        return sum(layer.blob.size for layer in self.layers) + sum(len(data) for data in self.documents.values())
+
     def metadata(self) -> dict[str, str]:
         """BuildKit's response about the image."""
         found = {"containerimage.digest": str(self.root.digest)}

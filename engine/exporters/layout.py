@@ -22,8 +22,9 @@ from engine.archive.tar_writer import TarWriter
 from engine.digests import Digest, hex_of
 from engine.errors import ExportError
 from engine.exporters.attributes import IMAGE_KEYS, ImageOptions, check_known, flag, image_options
-from engine.exporters.contract import Export, ExportResult, TargetImage
-from engine.exporters.destination import STDOUT, check_stdout, explained, output_file, whole_file
+from engine.exporters.contract import Evidence, Export, ExportResult, Kind, TargetImage
+from engine.exporters.destination import STDOUT, Output, check_stdout, explained, output_file, whole_file, written_file
+from engine.exporters.evidence import of_files
 from engine.exporters.gotime import format_time
 from engine.exporters.image_bundle import ImageBundle, make_bundle
 from engine.exporters.layers import bring
@@ -52,15 +53,23 @@ class LayoutExporter:
         tar, dest = flag(export.attributes, "tar", default=True), export.attributes.get("dest", "")
         if not dest and not tar:
             raise ExportError(f"an output of type {export.type} with tar=false needs a dest", hint="set dest=FOLDER")
-        if not dest and (export.type == "docker" or sys.stdout.isatty()):
+        if not dest and export.type == "docker":
+            from engine.exporters.docker_engine import engine_address
+
+            return cls(export.type, engine_address(), tar, image_options(export))
+        if not dest and sys.stdout.isatty():
             raise ExportError(f"an output of type {export.type} needs a dest", hint="set dest=FILE.tar")
         check_stdout(dest or STDOUT)
         return cls(export.type, dest or STDOUT, tar, image_options(export))
 
     @property
+    def _loads(self) -> bool:
+        return self.dest.startswith(("unix://", "tcp://"))
+
+    @property
     def title(self) -> str:
         """What progress shows."""
-        return f"exporting to {self.type} image format"
+        return "loading into the Docker engine" if self._loads else f"exporting to {self.type} image format"
 
     async def export(self, target: TargetImage, context: ExportContext) -> ExportResult:
         """Writes the archive or folder."""
@@ -73,31 +82,50 @@ class LayoutExporter:
         root = _created(bundle.root, target, self.options)
         what = f"writing {self.dest}" if self.dest != STDOUT else "writing to standard output"
         context.progress(what, 0, 0, False)
-        if self.tar:
+        metadata = replace(bundle, root=root).metadata() | ({"image.name": ",".join(names)} if names else {})
+        if self._loads:
+            from engine.exporters.docker_engine import load
+
+            await load(self.dest, lambda output: self._write_archive(output, bundle, root, names, context))
+            result = ExportResult(metadata, bundle.size, tuple(_loaded(self.dest, bundle, names)))
+        elif self.tar:
             await trio.to_thread.run_sync(self._write_tar, bundle, root, names, context)
+            result = replace(written_file(self.dest, metadata), size=bundle.size)
         else:
-            await trio.to_thread.run_sync(_write_folder, Path(self.dest), bundle, _entries(root, names), context)
+            entries = _entries(root, names)
+            evidence = await trio.to_thread.run_sync(_write_folder, Path(self.dest), bundle, entries, context)
+            result = ExportResult(metadata, bundle.size, tuple(evidence))
         context.progress(what, 0, 0, True)
-        metadata = replace(bundle, root=root).metadata()
-        return ExportResult(metadata | ({"image.name": ",".join(names)} if names else {}))
+        return result
 
     def _write_tar(self, bundle: ImageBundle, root: oci.Descriptor, names: list[str], context: ExportContext) -> None:
+        with output_file(self.dest) as output:
+            self._write_archive(output, bundle, root, names, context)
+
+    def _write_archive(
+        self, output: Output, bundle: ImageBundle, root: oci.Descriptor, names: list[str], context: ExportContext
+    ) -> None:
         files: dict[str, bytes] = {"oci-layout": _LAYOUT, "index.json": _index_with([], _entries(root, names))}
         if self.type == "docker":
             files["manifest.json"] = _docker_manifest(bundle, names)
         blobs: dict[str, oci.Descriptor | bytes] = {_blob_path(d): data for d, data in bundle.documents.items()}
         blobs |= {_blob_path(layer.blob.digest): layer.blob for layer in bundle.layers}
-        with output_file(self.dest) as output:
-            writer = TarWriter(output)
-            for folder in ("blobs/", "blobs/sha256/"):
-                writer.add(folder, FOLDER, mode=0o755)
-            for name, content in sorted({**blobs, **files}.items()):
-                mode = 0o644 if name.endswith(".json") else 0o444
-                if isinstance(content, bytes):
-                    writer.add(name, mode=mode, size=len(content), data=[content])
-                else:
-                    writer.add(name, mode=mode, size=content.size, data=_pieces(context, content.digest))
-            writer.close()
+        writer = TarWriter(output)
+        for folder in ("blobs/", "blobs/sha256/"):
+            writer.add(folder, FOLDER, mode=0o755)
+        for name, content in sorted({**blobs, **files}.items()):
+            mode = 0o644 if name.endswith(".json") else 0o444
+            if isinstance(content, bytes):
+                writer.add(name, mode=mode, size=len(content), data=[content])
+            else:
+                writer.add(name, mode=mode, size=content.size, data=_pieces(context, content.digest))
+        writer.close()
+
+
+def _loaded(address: str, bundle: ImageBundle, names: list[str]) -> list[Evidence]:
+    """An engine names an image by its config or, with containerd's store, by its manifest."""
+    ids = f"{bundle.images[0].config.digest} {bundle.root.digest}"
+    return [Evidence(Kind.LOADED, f"{address} {name}", ids) for name in names]
 
 
 def _created(root: oci.Descriptor, target: TargetImage, options: ImageOptions) -> oci.Descriptor:
@@ -150,7 +178,9 @@ def _pieces(context: ExportContext, digest: Digest) -> Iterator[bytes]:
             yield piece
 
 
-def _write_folder(folder: Path, bundle: ImageBundle, entries: list[oci.Descriptor], context: ExportContext) -> None:
+def _write_folder(
+    folder: Path, bundle: ImageBundle, entries: list[oci.Descriptor], context: ExportContext
+) -> list[Evidence]:
     """Adds an image to a layout folder: its blobs first, last its entry in the index, in place of one of that name."""
     with explained(str(folder)):
         blobs = folder / "blobs" / "sha256"
@@ -168,8 +198,15 @@ def _write_folder(folder: Path, bundle: ImageBundle, entries: list[oci.Descripto
                 item for item in _old_entries(folder / "index.json") if not any(_replaces(e, item) for e in entries)
             ]
             _place(folder / "index.json", iter([_index_with(kept, entries)]), -1)
+            made = [*(layer.blob.digest for layer in bundle.layers), *bundle.documents]
+            files = of_files(str((blobs / hex_of(digest)).absolute()) for digest in made)
         finally:
             os.close(lock)
+    place = str(folder.absolute())
+    return files + [
+        Evidence(Kind.LAYOUT, f"{place}#{entry.annotations.get(oci.CONTAINERD_NAME, '')}", entry.digest)
+        for entry in entries
+    ]
 
 
 def _place(path: Path, data: Iterator[bytes], size: int) -> None:

@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Self
 
 from engine.errors import ExportError
 from engine.exporters.attributes import check_known, did_you_mean, epoch_of, flag
-from engine.exporters.contract import Export, ExportResult, TargetImage
+from engine.exporters.contract import Evidence, Export, ExportResult, TargetImage
 from engine.exporters.destination import explained
+from engine.exporters.evidence import of_files, of_names
 from engine.exporters.files import platform_trees, walk
 from engine.tree import Entry, Tree
 
@@ -67,11 +68,11 @@ class LocalExporter:
         trees = await platform_trees(target, self.split, context)
         epoch = self.epoch if self.epoch is not None else target.epoch
         context.progress("copying files", 0, 0, False)
-        await trio.to_thread.run_sync(self._write, trees, epoch)
+        result = await trio.to_thread.run_sync(self._write, trees, epoch)
         context.progress("copying files", 0, 0, True)
-        return ExportResult({})
+        return result
 
-    def _write(self, trees: Sequence[tuple[str, Tree]], epoch: int | None) -> None:
+    def _write(self, trees: Sequence[tuple[str, Tree]], epoch: int | None) -> ExportResult:
         with explained(str(self.dest)):
             if self.dest.exists() and not self.dest.is_dir():
                 raise ExportError(f"cannot write {self.dest}: it is no folder", hint="choose another dest")
@@ -82,15 +83,38 @@ class LocalExporter:
                 seen: dict[str, str] = {}
                 for number, (folder, tree) in enumerate(trees):
                     _copy_tree(tree, stage, folder, epoch, seen, f"platform {number + 1}")
+                made = [str(self.dest) + path[len(str(stage)) :] for path in _everything(stage)]
+                size = _size_of(seen)
                 self._move(stage)
             finally:
                 shutil.rmtree(stage, ignore_errors=True)
+            return ExportResult({}, size, tuple(self._evidence(made)))
+
+    def _evidence(self, made: Sequence[str]) -> list[Evidence]:
+        found = of_files(made)
+        if self.delete:
+            found += of_names(str(folder) for folder, _, _ in os.walk(self.dest))
+        return found
 
     def _move(self, stage: Path) -> None:
         if not self.dest.is_dir():
             stage.rename(self.dest)
             return
         _merge(str(stage), str(self.dest), delete=self.delete)
+
+
+def _size_of(paths: Iterable[str]) -> int:
+    """Bytes of some files; one with several names counts once."""
+    found = {(s.st_dev, s.st_ino): s.st_size for s in map(os.lstat, filter(os.path.lexists, paths))}
+    return sum(found.values())
+
+
+def _everything(folder: Path) -> Iterator[str]:
+    """A folder and all that is in it."""
+    for path, folders, files in os.walk(folder):
+        yield path
+        yield from (f"{path}/{name}" for name in files)
+        yield from (f"{path}/{name}" for name in folders if os.path.islink(f"{path}/{name}"))
 
 
 def _check_deletable(dest: Path) -> None:

@@ -12,7 +12,7 @@ from engine.archive.tar_reader import BLOCK_DEVICE, CHAR, FIFO, FILE, FOLDER, LI
 from engine.archive.tar_writer import TarWriter
 from engine.exporters.attributes import check_known, epoch_of, flag
 from engine.exporters.contract import Export, ExportResult, TargetImage
-from engine.exporters.destination import STDOUT, check_stdout, output_file
+from engine.exporters.destination import STDOUT, check_stdout, output_file, written_file
 from engine.exporters.files import platform_trees, walk
 from engine.tree import Entry, Tree
 
@@ -60,11 +60,11 @@ class TarExporter:
         trees = await platform_trees(target, self.split, context)
         epoch = self.epoch if self.epoch is not None else target.epoch
         context.progress("writing tarball", 0, 0, False)
-        await trio.to_thread.run_sync(self._write, trees, epoch)
+        result = await trio.to_thread.run_sync(self._write, trees, epoch)
         context.progress("writing tarball", 0, 0, True)
-        return ExportResult({})
+        return result
 
-    def _write(self, trees: list[tuple[str, Tree]], epoch: int | None) -> None:
+    def _write(self, trees: list[tuple[str, Tree]], epoch: int | None) -> ExportResult:
         with output_file(self.dest) as output:
             writer = TarWriter(output)
             for folder, tree in trees:
@@ -72,6 +72,7 @@ class TarExporter:
                     writer.add(f"{folder}/", FOLDER, mode=0o755, mtime=epoch or 0)
                 _add_tree(writer, tree, f"{folder}/" if folder else "", epoch)
             writer.close()
+        return written_file(self.dest, {})
 
 
 def _add_tree(writer: TarWriter, tree: Tree, prefix: str, epoch: int | None) -> None:

@@ -181,6 +181,19 @@ class Registries:
                     error = corrupt
         raise error or AssertionError("a reference has at least one place")
 
+    async def pushed(self, reference: Reference | str) -> Digest | None:
+        """What a reference means at its registry itself (never a mirror) now, None if nothing.
+
+        Raises:
+            RegistryError: if the registry cannot be reached, or does not let us ask.
+        """
+        from engine.registry.pull import find_manifest
+        from engine.registry.push import scope_of
+
+        reference = _parsed(reference)
+        repository = self._origin(reference)
+        return await find_manifest(repository, reference.selector, str(reference), scope_of(repository))
+
     async def has_blob(self, reference: Reference | str, digest: Digest) -> bool:
         """Whether the repository that a reference names (never a mirror) has a blob."""
         from engine.registry.pull import has_blob

@@ -56,6 +56,23 @@ async def head_manifest(repository: Repository, selector: str, name: str) -> oci
     return oci.Descriptor(kind.partition(";")[0].strip(), _digest(digest, repository), int(size))
 
 
+async def find_manifest(repository: Repository, selector: str, name: str, scope: frozenset[Scope]) -> Digest | None:
+    """The digest of what a tag or digest means, None if it means nothing or the host does not tell by a HEAD.
+
+    Raises:
+        RegistryError: if the host cannot be reached, or refuses.
+    """
+    path = repository.url(f"manifests/{selector}")
+    request = Request("HEAD", path, f"look for {name}", scope, {"accept": ACCEPT}, ok=(200, 404, 405))
+    async with repository.transport.exchange(request) as response:
+        if response.status_code != 200:
+            return None
+        digest = response.headers.get("docker-content-digest", "")
+    if not digest and ":" in selector:
+        return _digest(selector, repository)
+    return _digest(digest, repository) if digest.startswith("sha256:") else None
+
+
 async def get_manifest(repository: Repository, selector: str, name: str) -> tuple[oci.Descriptor, bytes]:
     """A manifest or index, verified against its digest where `selector` is one.
 

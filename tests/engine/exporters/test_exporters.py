@@ -459,7 +459,7 @@ def test_cacheonly_writes_nothing(state: State, store: SnapshotStore) -> None:
         ("image", {"annotation-indx.a": "b"}, "unknown level", "did you mean index?"),
         ("image", {"annotation-index.a": "b", "oci-mediatypes": "false"}, "only manifests", ""),
         ("oci", {"tar": "false"}, "needs a dest", "dest=FOLDER"),
-        ("docker", {}, "needs a dest", "dest=FILE"),
+        ("docker", {"tar": "false"}, "needs a dest", "dest=FOLDER"),
         ("local", {}, "needs a folder", "dest=FOLDER"),
         ("local", {"dest": "x", "mode": "mirror"}, 'no mode "mirror"', "copy, delete"),
         ("tar", {"mode": "copy"}, 'unknown attribute "mode"', ""),

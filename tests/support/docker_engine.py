@@ -1,0 +1,83 @@
+"""A Docker engine of a few lines on a unix socket: it keeps what it is given to load, and says what a name means."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from socketserver import ThreadingMixIn, UnixStreamServer
+from typing import Any
+from urllib.parse import unquote
+
+
+class DockerEngine:
+    """What was loaded: archives as they came, and the ID of each name. With `refuses` it takes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.archives: list[bytes] = []
+        self.names: dict[str, str] = {}
+        self.refuses = ""
+
+    def take(self, archive: bytes) -> list[dict[str, Any]]:
+        if self.refuses:
+            return [{"errorDetail": {"message": self.refuses}, "error": self.refuses}]
+        self.archives.append(archive)
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            file = tar.extractfile("manifest.json")
+            assert file is not None
+            for image in json.load(file):
+                for name in image["RepoTags"] or []:
+                    self.names[name] = "sha256:" + image["Config"].rpartition("/")[2]
+        return [{"stream": "Loaded image"}]
+
+
+class _Server(ThreadingMixIn, UnixStreamServer):
+    daemon_threads = True
+
+
+@contextmanager
+def docker_engine(path: Path) -> Iterator[DockerEngine]:
+    engine = DockerEngine(path)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            data = b""
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            self._answer(200, "".join(json.dumps(line) + "\r\n" for line in engine.take(data)))
+
+        def do_GET(self) -> None:
+            name = unquote(self.path.removeprefix("/images/").removesuffix("/json"))
+            short = name.removeprefix("docker.io/").removeprefix("library/")
+            found = engine.names.get(short)
+            self._answer(200 if found else 404, json.dumps({"Id": found} if found else {"message": "no such image"}))
+
+        def _answer(self, status: int, text: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(text)))
+            self.end_headers()
+            self.wfile.write(text.encode())
+
+        def address_string(self) -> str:
+            return "socket"
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = _Server(str(path), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield engine
+    finally:
+        server.shutdown()
+        server.server_close()
