@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bakery.values import frozen
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceFile:
@@ -29,7 +31,7 @@ class Position:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Span:
     """A stretch of one file; the end is exclusive."""
 
@@ -59,7 +61,7 @@ class Severity(Enum):
     WARNING = "warning"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Diagnostic:
     """One problem. `summary` names its kind, `detail` this occurrence, `hint` the next step."""
 

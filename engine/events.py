@@ -6,12 +6,12 @@ Times are seconds since the epoch. A vertex may start and complete several times
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, IntEnum
 
 from engine.digests import Digest
 from engine.llb.definition import Place
 from engine.llb.ops import ProgressGroup
+from engine.values import frozen
 
 
 class Stream(IntEnum):
@@ -21,7 +21,7 @@ class Stream(IntEnum):
     STDERR = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VertexKnown:
     """A vertex that the build wants. `targets` are the names of those that want it; internal ones have none."""
 
@@ -32,7 +32,7 @@ class VertexKnown:
     targets: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VertexStarted:
     """Work on a vertex begins."""
 
@@ -40,7 +40,7 @@ class VertexStarted:
     time: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VertexCompleted:
     """Work on a vertex has ended. `cached`: nothing was done; `error`: why it failed, empty if it did not."""
 
@@ -51,7 +51,7 @@ class VertexCompleted:
     cancelled: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogChunk:
     """What a step wrote: any bytes, not lines."""
 
@@ -61,7 +61,7 @@ class LogChunk:
     time: float
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """Progress of a part of a vertex, such as one layer of a pull; `current` and `total` in bytes, 0 if unknown."""
 
@@ -74,7 +74,7 @@ class Status:
     completed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Warned:
     """A warning that belongs to a vertex."""
 
@@ -94,7 +94,7 @@ class How(Enum):
     RUN = "run"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One thing that is not as it was when the step was last built.
 
@@ -108,7 +108,7 @@ class Change:
     after: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decided:
     """What was decided about a vertex, and why, told where it is decided: before the vertex starts.
 

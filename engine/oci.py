@@ -10,12 +10,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from engine.digests import Digest, parse_digest, sha256
 from engine.errors import SourceError
 from engine.llb.ops import Platform
+from engine.values import frozen
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -67,7 +68,7 @@ class MalformedImage(SourceError):
     """A manifest, index or config that is not what it should be."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Descriptor:
     """Names a blob by digest, size (bytes) and media type. `data` is the blob itself where it was embedded."""
 
@@ -96,7 +97,7 @@ class Descriptor:
         return "vnd.docker.reference.type" in self.annotations
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """One image: its config and its layers, the lowest first."""
 
@@ -108,7 +109,7 @@ class Manifest:
     subject: Descriptor | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """Several manifests, usually the same image for several platforms."""
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache, lru_cache
+
+from engine.values import frozen
 
 _SPECIAL = frozenset("*?[]\\^")
 
@@ -39,7 +40,7 @@ def literal(pattern: str) -> str:
     return re.sub(r"[*?\[\]\\]|\A!", r"\\\g<0>", pattern)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pattern:
     """One pattern of a list: `text` cleaned and without `!`; `exception` if it had one; `source` as it was written."""
 
@@ -52,7 +53,7 @@ class Pattern:
         return _list_regex(self.text).fullmatch(path) is not None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match:
     """How a list decided about a path, and what holds for the paths below it."""
 
@@ -131,7 +132,7 @@ class PatternMatcher:
         return known
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Group:
     """Neighbouring patterns of one sign: any of them decides, so they are asked as one."""
 

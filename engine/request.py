@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from engine.digests import Digest
 from engine.exporters.contract import Export
 from engine.frontends.contract import PlatformResult
 from engine.llb.definition import Vertex
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secret:
     """Where a secret's value is: a file, or a variable of this process's environment. Values never pass a door."""
 
@@ -22,7 +23,7 @@ class Secret:
     env: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SSHAgent:
     """An agent socket or key files for `--mount=type=ssh`."""
 
@@ -30,7 +31,7 @@ class SSHAgent:
     paths: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheBackend:
     """A cache to import from or export to: `type` and attributes as in buildkit.md §6."""
 
@@ -38,7 +39,7 @@ class CacheBackend:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """One target: the results that are wanted of it, and where they go."""
 
@@ -54,7 +55,7 @@ class Wanted:
     epoch: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildRequest:
     """Everything that one call wants, as one graph.
 
@@ -82,7 +83,7 @@ class Outcome(Enum):
     NOT_STARTED = "not started"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetResult:
     """How one target ended, what its exporters said, and what went wrong."""
 
@@ -97,7 +98,7 @@ class TargetResult:
     """Bytes of the biggest output: of an image all its blobs as they are packed, else the files; 0 without any."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildResult:
     """How everything ended, by target name in the order of the request."""
 

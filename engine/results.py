@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, NewType
+
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.sources.folder import Folder
@@ -13,7 +15,7 @@ LayerID = NewType("LayerID", str)
 """The name of one layer in the snapshot store: lowercase letters, digits and dashes, at most 64."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """A file system as layers over each other, the lowest first; no layer at all is an empty file system.
 
@@ -25,7 +27,7 @@ class Snapshot:
     layers: tuple[LayerID, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalTree:
     """A folder of this machine, seen through filters; owners read as 0:0, as BuildKit transfers them.
 

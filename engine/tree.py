@@ -10,11 +10,12 @@ from __future__ import annotations
 import posixpath
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from engine.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Entry:
     """What is known about one path without reading it. `size` in bytes (regular files), times in nanoseconds.
 

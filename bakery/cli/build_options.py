@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from bakery.config.request import LoadRequest
+from bakery.values import frozen
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -104,7 +104,7 @@ def _decorate(command: F, options: Iterable[Callable[[F], F]]) -> F:
     return command
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListRequest:
     """What `--list` asks for: `targets` or `variables`, as a table or JSON."""
 

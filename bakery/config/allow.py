@@ -17,11 +17,12 @@ from bakery.config.request import LoadRequest
 from bakery.config.target import Project, Target
 from bakery.config.textforms import parse_bool
 from bakery.diagnostics import BakeryError, Diagnostic, Span
+from bakery.values import frozen
 
 _ENTITLEMENTS = ("network.host", "security.insecure")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Need:
     """One thing a target asks for. `grant` is the `--allow` value that would give it; `path` what it is about."""
 

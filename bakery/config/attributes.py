@@ -5,8 +5,9 @@ This table is what readers, merging, printing, overrides and the JSON Schemas ag
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from bakery.values import frozen
 
 
 class Kind(Enum):
@@ -31,7 +32,7 @@ class Merge(Enum):
     BY_KEY = "keys add up, later values counting"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attribute:
     """One attribute of a target block. `field` is its name in `Target`; `key` is what tells KEYED entries apart."""
 

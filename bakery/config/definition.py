@@ -12,6 +12,7 @@ from bakery.config.edits import NAMES
 from bakery.config.hcl.json_syntax import BlockSchema
 from bakery.config.hcl.syntax import Attribute, Block, Body
 from bakery.diagnostics import BakeryError, Diagnostic, Severity, SourceFile, Span, did_you_mean
+from bakery.values import frozen
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ _KNOWN = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dialect:
     """What a file may use, which its name decides: a portable file what the peer knows, an own file more.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path, PurePath
 
 from bakery.diagnostics import BakeryError, SourceFile
+from bakery.values import frozen
 
 MAX_SIZE = 10 * 1000 * 1000
 """Bytes of one definition file."""
@@ -42,7 +42,7 @@ class Format(Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A definition file that has been read. `own` says that its name is one of bakery's own."""
 

@@ -22,9 +22,10 @@ from bakery.config.hcl.syntax import (
 from bakery.config.hcl.syntax import TemplateWrap as Wrap
 from bakery.config.target import Group
 from bakery.diagnostics import BakeryError
+from bakery.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Text:
     """A string: pieces of plain text (str) and expressions between them."""
 
@@ -36,7 +37,7 @@ class Text:
         return "".join(map(str, self.parts)) if all(isinstance(part, str) for part in self.parts) else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expr:
     """An expression of the language, as written."""
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from bakery.config.attributes import ATTRIBUTES, Attribute, Merge
 from bakery.diagnostics import Span
+from bakery.values import frozen
 
 
 class Placed(Protocol):
@@ -23,7 +24,7 @@ class Placed(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """A place that is known already."""
 

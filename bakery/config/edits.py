@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from bakery.config.attributes import ATTRIBUTES, Attribute, Kind
 from bakery.config.decode import tidy_entries
 from bakery.config.draft import distinct
 from bakery.config.textforms import path_match
+from bakery.values import frozen
 
 _LISTS = (Kind.STRINGS, Kind.ENTRIES)
 
@@ -22,7 +22,7 @@ NAMES: Mapping[str, tuple[str, str]] = {
 """Every such name, and the verb and attribute it stands for."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edit:
     """One change: members to append; or what to remove: members, keys, ids or types of entries, or patterns of them."""
 

@@ -7,7 +7,6 @@ attributes that really need each other make a cycle.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bakery.config.attributes import ATTRIBUTES
@@ -23,6 +22,7 @@ from bakery.config.target import Group
 from bakery.config.types import STRING, ListType
 from bakery.config.values import UNKNOWN_VALUE, Value, list_of, object_of, string, wholly_known
 from bakery.diagnostics import BakeryError, Span, did_you_mean
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.config.draft import TargetDraft
@@ -246,7 +246,7 @@ class Blocks:
         return first.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetScope:
     """The scope of one target or group: the globals, and `target` and `group`. Implements the evaluator's Scope."""
 

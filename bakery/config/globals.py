@@ -6,7 +6,6 @@ Variables are worked out when first asked for, once; `resolve` works out all, as
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.conversion import ConversionError, convert
@@ -20,13 +19,14 @@ from bakery.config.types import BOOL, STRING, Type
 from bakery.config.user_function import function_problems, user_function
 from bakery.config.values import UNKNOWN_VALUE, Value, null, string
 from bakery.diagnostics import BakeryError, Diagnostic, Span
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.config.functions.function import Function
     from bakery.config.hcl.syntax import Block, Expression, ScopeTraversal
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Overrides:
     """Where variables may get values from: `--var` first, then the environment (empty if lookups are disabled)."""
 

@@ -23,6 +23,7 @@ from bakery.config.hcl.lexer import (
 )
 from bakery.config.hcl.parser import parse_body
 from bakery.diagnostics import BakeryError, Severity, SourceFile
+from bakery.values import frozen
 
 _STRING = "string"
 _OPEN = frozenset("([{")
@@ -33,7 +34,7 @@ _KEYWORDS = frozenset({"in", "if"})
 _OPERANDS = frozenset({IDENT, NUMBER, _STRING, ")", "]", "}"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Atom:
     """A token, or a whole string or heredoc: what keeps its text."""
 

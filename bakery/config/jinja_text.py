@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ from bakery.config.hcl.source import Source
 from bakery.config.hcl.syntax import AttributeStep, Call, Expression, Literal, ScopeTraversal
 from bakery.config.values import NULL, LimitError, Value, from_python, to_python, wholly_known
 from bakery.diagnostics import BakeryError, Span
+from bakery.values import frozen
 
 MAX_TEXT = 1 << 20
 """Characters that a text may grow to."""
@@ -155,7 +156,7 @@ def _environment() -> _Environment:
     return environment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Text:
     """A text that has been parsed and checked: what it is made of, and how to run it once its filters are known."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bakery.config.conversion import ConversionError, convert
 from bakery.config.definition import NAME, TargetBlock, invalid_name
@@ -15,12 +15,13 @@ from bakery.config.hcl.syntax import Expression, Object
 from bakery.config.types import STRING, friendly_name
 from bakery.config.values import Value, is_iterable, members_of
 from bakery.diagnostics import BakeryError, Span
+from bakery.values import frozen
 
 MAX_COMBINATIONS = 20_000
 """More targets than this from one block are a mistake."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expanded:
     """One target that a block stands for; `axes` are the matrix values its expressions see."""
 

@@ -15,13 +15,13 @@ import tarfile
 import tempfile
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from bakery.config.discover import DEFAULT_NAMES, MAX_SIZE, Found, decoded, format_of, is_own, read
 from bakery.config.paths import CWD
 from bakery.config.textforms import clean_path
 from bakery.diagnostics import BakeryError
+from bakery.values import frozen
 
 MAX_FILE = 2 * 1000 * 1000
 """Bytes of a single file that is a definition."""
@@ -35,7 +35,7 @@ TIMEOUT = 60.0
 ReadFile = Callable[[str], bytes | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoteDefinition:
     """The files of a remote definition; `context` is what a `.` context means, None where contexts are local."""
 
@@ -92,7 +92,7 @@ def _local(name: str, cwd: Path) -> Found:
 # --- git ---
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitRef:
     """A repository URL, the ref to take, and the folder in it."""
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from bakery.values import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class LoadRequest:
     """Files to read, targets to build, and everything the command line and the environment change about them.
 

@@ -7,12 +7,13 @@ Entry types hold the attributes of the peer's comma-separated forms (`type=regis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bakery.diagnostics import Diagnostic, SourceFile, Span
+from bakery.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheEntry:
     """Where a build looks for cache, or puts it: `registry`, `local`, `inline`, `gha`, `s3`, `azblob`."""
 
@@ -20,7 +21,7 @@ class CacheEntry:
     attrs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutputEntry:
     """What is made of a result: `image`, `docker`, `oci`, `local`, `tar` or `cacheonly`.
 
@@ -33,7 +34,7 @@ class OutputEntry:
     attrs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretEntry:
     """A secret for build steps, read from the file `src` or the environment variable `env` when it is needed.
 
@@ -45,7 +46,7 @@ class SecretEntry:
     env: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SSHEntry:
     """An ssh agent socket or key files for build steps; no `paths` means the agent at SSH_AUTH_SOCK."""
 
@@ -53,7 +54,7 @@ class SSHEntry:
     paths: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttestEntry:
     """An attestation to attach to images (`provenance`, `sbom`), or its refusal."""
 
@@ -62,7 +63,7 @@ class AttestEntry:
     attrs: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PolicyEntry:
     """A policy file that sources are judged by; `None` leaves the decision to the policy engine."""
 
@@ -73,7 +74,7 @@ class PolicyEntry:
     log_level: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """One image or set of files to build, with inheritance, overrides and defaults applied.
 
@@ -123,7 +124,7 @@ class Target:
         return self.spans.get(attribute, self.span)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """A name for several targets and groups."""
 
@@ -133,7 +134,7 @@ class Group:
     span: Span | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VariableInfo:
     """A declared variable as `--list=variables` shows it; `type` is the reader's form (`list of string`)."""
 
@@ -143,7 +144,7 @@ class VariableInfo:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedDescription:
     """A target or group as `--list=targets` shows it; `group` has the members where it is a group."""
 
@@ -152,7 +153,7 @@ class NamedDescription:
     group: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Project:
     """All that one command asks for: requested and linked targets, the groups that lead to them, and what was noticed.
 
@@ -169,7 +170,7 @@ class Project:
     declared: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """What the files declare, without resolving any target: the answer to `--list`."""
 

@@ -7,10 +7,12 @@ The kinds and their friendly names are those of the peer's type system (cty), be
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from bakery.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Primitive:
     """`string`, `number`, `bool`, or the wildcard `dynamic`, told apart by name."""
 
@@ -23,35 +25,35 @@ BOOL = Primitive("bool")
 ANY = Primitive("dynamic")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ListType:
     """An ordered collection of one element type."""
 
     element: Type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetType:
     """An unordered collection of one element type without equals; iterated in sorted order."""
 
     element: Type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapType:
     """A collection of one element type under string keys; iterated by sorted key."""
 
     element: Type
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TupleType:
     """A fixed number of members, each of its own type."""
 
     elements: tuple[Type, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectType:
     """Named members, each of its own type. `optional` names those a constraint does not insist on."""
 

@@ -7,7 +7,7 @@ because a list, a set and a tuple of equal members are different things. Values 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final
 
 from bakery.config import number as numbers
@@ -24,6 +24,7 @@ from bakery.config.types import (
     Type,
     friendly_name,
 )
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.config.number import Number
@@ -47,7 +48,7 @@ class _Unknown:
 UNKNOWN: Final = _Unknown()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """A value of the bake language.
 

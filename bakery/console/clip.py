@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from bakery.console.text import binary_size
+from bakery.values import frozen
 from engine.digests import Digest
 from engine.events import Event, LogChunk, Stream, VertexCompleted
 
 KEPT_BACK = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """Bytes for each stream of a step, in all and for each second it has run; -1 for no limit."""
 

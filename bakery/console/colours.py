@@ -6,7 +6,8 @@ See no-color.org, force-color.org, bixense.com/clicolors; BUILDKIT_COLORS is `ru
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from bakery.values import frozen
 
 _NAMES = {"black": 30, "red": 31, "green": 32, "yellow": 33, "blue": 34, "magenta": 35, "cyan": 36, "white": 37}
 _RESET = "\x1b[0m"
@@ -21,7 +22,7 @@ def wants_colour(env: Mapping[str, str], terminal: bool) -> bool:
     return terminal and env.get("TERM") != "dumb"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Palette:
     """The colour of each kind of line, as an SGR parameter string; empty for none."""
 

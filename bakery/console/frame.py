@@ -12,13 +12,13 @@ log lines and the steps that ended most recently. The last picture shows every s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby, islice
 
 from rich.cells import cell_len, set_cell_size
 
 from bakery.console.model import LogLine, Model, State, Step
 from bakery.console.text import plural, printable, transferred
+from bakery.values import frozen
 
 LOG_ROWS = 6
 TRANSFER_ROWS = 6
@@ -33,7 +33,7 @@ _STYLES = {State.FAILED: "error", State.CANCELLED: "cancel", State.RUNNING: ""}
 _PREFIXES = {State.FAILED: "ERROR ", State.CANCELLED: "CANCELED ", State.CACHED: "CACHED "}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One row, no wider than the screen; `style` names a colour of the palette."""
 
@@ -41,7 +41,7 @@ class Row:
     style: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Screen:
     """The size of a screen in cells, and how many log rows a running step may take."""
 

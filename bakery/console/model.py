@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from bakery.values import frozen
 from engine.digests import Digest
 from engine.events import Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
 
@@ -29,7 +30,7 @@ class State(Enum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogLine:
     """One line that a step wrote, without its end; `offset` in seconds since the step began."""
 
@@ -127,7 +128,7 @@ class Step:
         return State.CACHED if all(m.cached for m in started) else State.DONE
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """What one event did: the step it belongs to, and the whole log lines it brought."""
 

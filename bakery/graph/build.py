@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from bakery.graph.frontend_request import Surroundings
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
 from bakery.graph.outputs import agents, cache_backends, exports, secrets
+from bakery.values import frozen
 from engine.request import BuildRequest, BuildResult, Wanted
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from engine.events import Listener
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildOptions:
     """How a project is built on this machine. `root`: the state folder, None for the usual one; `id`: the build's name."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError, did_you_mean
+from bakery.values import frozen
 from engine.frontends.contract import FrontendRequest, FrontendResult, LinkedResult, LocalFolder
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _NETWORKS = ("host", "none")
 LINK = "target:"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """Where relative paths start, and what a remote definition makes of `.`."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError
 from bakery.graph.frontend_request import Surroundings, frontend_request, links
+from bakery.values import frozen
 from engine.errors import EngineError
 from engine.frontends.contract import Bridge, Frontend, FrontendRequest, FrontendResult
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bakery.config.target import Project, Target
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lowered:
     """What a frontend was asked for a target, and what it made of it."""
 

@@ -6,8 +6,9 @@ Formats: gitrepository-layout(5) (`gitdir:` files, `commondir`, `packed-refs`).
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
+
+from bakery.values import frozen
 
 _SMALL = 16 * 1024 * 1024
 """A `packed-refs` larger than this is not read."""
@@ -15,7 +16,7 @@ PATIENCE = 2.0
 """Seconds that `git status` may take."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checkout:
     """A work tree: its folder, the commit it is at, and the branch, empty if there is none."""
 

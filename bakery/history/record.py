@@ -10,11 +10,12 @@ from typing import Any
 
 from bakery.history.lines import parse
 from bakery.history.shelf import EVENTS, FACTS, LOGS, RESULT, BuildSummary, read_json
+from bakery.values import frozen
 from engine.digests import Digest
 from engine.events import Change, Decided, How
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moved:
     """One transfer of a vertex, such as a layer that was fetched; bytes, and seconds since the epoch."""
 
@@ -26,7 +27,7 @@ class Moved:
     completed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedWarning:
     """A warning that belongs to a vertex, with its place if it has one (`line` 0: none)."""
 
@@ -38,7 +39,7 @@ class RecordedWarning:
     line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogLine:
     """One line that a step wrote; `time` in seconds since the epoch, `stream` 1 or 2. `gap`: bytes left out here."""
 
@@ -103,7 +104,7 @@ class RecordedVertex:
         return covered
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordedTarget:
     """How one target ended. `outcome` is empty for one whose build did not come so far."""
 

@@ -9,11 +9,11 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bakery.diagnostics import BakeryError, did_you_mean
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.history.record import RecordedBuild
@@ -24,7 +24,7 @@ _LAST = re.compile(r"last(?:~(\d+))?")
 _WORST = ("failed", "cancelled", "not started", "succeeded", "cached")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildSummary:
     """One build in a line. Times are seconds since the epoch.
 

@@ -37,9 +37,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from engine.cache.export_policy import ExportPolicy
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 PROJECT_FILE = "bakery.toml"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """What the files say; None (or nothing) where they say nothing. Durations are seconds."""
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.archive.errors import ArchiveError
 from engine.archive.overlay import is_opaque, is_whiteout, set_opaque
 from engine.tree import MAX_LINKS
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.tree import Tree
@@ -23,7 +23,7 @@ _MAX_OPEN = 64
 _FLAGS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Folder:
     """An open folder: `path` from the root without links (`""` is the root), `fd` an `O_PATH` descriptor.
 

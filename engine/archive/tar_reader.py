@@ -8,11 +8,12 @@ Sources: POSIX pax (ustar and extended headers), the GNU tar manual ("Basic Tar 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import BinaryIO, Protocol
 
 from engine.archive import sparse
 from engine.archive.errors import ArchiveError
+from engine.values import frozen
 
 BLOCK = 512
 CHUNK = 1 << 20
@@ -32,7 +33,7 @@ class Readable(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One member of an archive. `name` and `link` as written (bytes that are no UTF-8 are surrogates).
 

@@ -14,7 +14,6 @@ import posixpath
 import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -33,6 +32,7 @@ from engine.archive.tar_reader import (
     Readable,
     TarReader,
 )
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.tree import Tree
@@ -45,7 +45,7 @@ _Owner = Callable[[int, int], None]
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unpacked:
     """What was unpacked: how many members, and bytes of content.
 

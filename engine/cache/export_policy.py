@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
+
+from engine.values import frozen
 
 
 class When(Enum):
@@ -16,7 +17,7 @@ class When(Enum):
     """Only if making it again would take longer than the policy's seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportRule:
     """What holds for steps whose name matches a pattern of `*`, `?` and `[…]`."""
 
@@ -25,7 +26,7 @@ class ExportRule:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportPolicy:
     """The first rule whose pattern matches a step's name decides; where none does, the result is exported.
 

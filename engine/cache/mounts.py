@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -24,9 +23,10 @@ from engine.snapshots.store import SnapshotStore
 from engine.snapshots.work import discard
 from engine.state import State
 from engine.tree import Tree
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Seed:
     """What a new cache begins with: the folder `path` of a tree. `identity` tells one seed from another."""
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.values import frozen
 
 GB = 1000**3
 DAY = 24 * 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiskSpace:
     """An amount of disk: so many bytes or, where `bytes` is 0, hundredths of the whole disk; both 0: no limit."""
 
@@ -23,7 +23,7 @@ class DiskSpace:
         return bool(self.bytes or self.percent)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """How much the cache may take. All unset: every match goes.
 
@@ -38,7 +38,7 @@ class Limits:
         return bool(self.reserved or self.max_used or self.min_free)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One pass of garbage collection.
 

@@ -10,16 +10,16 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 from engine.results import LayerID, Snapshot
 from engine.state import State
+from engine.values import frozen
 
 _CHUNK = 500
 """Keys in one SELECT; SQLite takes at least 999 parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """A known result: one snapshot for each output, None for an empty one.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.errors import ExportError, UnsupportedError
 from engine.exporters.contract import Export
+from engine.values import frozen
 
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
@@ -79,7 +80,7 @@ def epoch_of(attributes: Mapping[str, str]) -> int | None:
         raise ExportError(f'the attribute source-date-epoch must be a number of seconds, not "{value}"') from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerForm:
     """How layers are packed. `force`: those that came with an image, too."""
 
@@ -93,7 +94,7 @@ class LayerForm:
         return self.compression if self.level is None else f"{self.compression}:{self.level}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Annotation:
     """One annotation: where it goes (`level`), for which platform (all if empty), and what it says."""
 
@@ -103,7 +104,7 @@ class Annotation:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageOptions:
     """What all image outputs have in common."""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from engine.exporters.attributes import check_known
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import Export, ExportResult, TargetImage
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheOnlyExporter:
     """`type=cacheonly`: building was all that was wanted."""
 

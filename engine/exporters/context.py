@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
@@ -16,7 +17,7 @@ Progress = Callable[[str, int, int, bool], None]
 """Tells of a part: its id, bytes done, bytes in all (0 if unknown), whether it is complete."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportContext:
     """The stores, the registries, and a way to tell how far it is."""
 

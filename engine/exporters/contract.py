@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 from engine.frontends.contract import ImageConfig
 from engine.llb.ops import Platform
 from engine.results import Snapshot
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Export:
     """An output that a target asks for: `type` and its attributes as in buildkit.md §7."""
 
@@ -23,7 +24,7 @@ class Export:
     attributes: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlatformImage:
     """One platform of a finished target. `config` is the frontend's: rootfs and history times are not yet filled in."""
 
@@ -34,7 +35,7 @@ class PlatformImage:
     base_config: ImageConfig | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetImage:
     """A finished target: all its platforms. `multi`: make an index even of one. `epoch`: SOURCE_DATE_EPOCH, seconds."""
 
@@ -57,7 +58,7 @@ class Kind(Enum):
     LOADED = "loaded"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """One thing that an output left behind and that must still be so: `place` says where it is, `stamp` how it looked.
 
@@ -72,7 +73,7 @@ class Evidence:
     stamp: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportResult:
     """What was written, under BuildKit's response keys: `containerimage.digest`, `image.name`, …
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from engine.errors import ExportError
@@ -11,12 +11,13 @@ from engine.exporters.contract import Evidence, Export, ExportResult, Kind, Targ
 from engine.exporters.image_bundle import ImageBundle, make_bundle
 from engine.exporters.push import Push, registries_for
 from engine.registry.reference import Reference, parse
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageExporter:
     """Makes an image, and pushes it under its names if wanted. Without `push` it is only kept in the blob store."""
 

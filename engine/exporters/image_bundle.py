@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine import oci, platforms
@@ -15,6 +15,7 @@ from engine.exporters.attributes import ImageOptions, LayerForm
 from engine.exporters.contract import PlatformImage, TargetImage
 from engine.exporters.image_config import LayerNote, finish_config, layers_kept
 from engine.exporters.layers import ExportedLayer, LayerExporter, first_error, with_types
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _REWRITTEN = "buildkit/rewritten-timestamp"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OneImage:
     """One platform's image: its manifest, with the descriptors of the manifest and of the config."""
 
@@ -32,7 +33,7 @@ class OneImage:
     layers: tuple[ExportedLayer, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ImageBundle:
     """Everything that an image consists of. `root` names the index, or the manifest of the only image.
 

@@ -7,7 +7,6 @@ which the layer was made, and the others those of their neighbours. With SOURCE_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from engine import oci, platforms
@@ -15,13 +14,14 @@ from engine.digests import Digest
 from engine.errors import ExportError
 from engine.exporters.gotime import format_time, nanoseconds, normal_time
 from engine.frontends.contract import ImageConfig
+from engine.values import frozen
 
 History = dict[str, Any]
 _HISTORY_KEYS = ("created", "created_by", "author", "comment", "empty_layer")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerNote:
     """What the config says of a layer: the digest of its tar, when it was made (seconds), and what made it."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine import oci
@@ -19,6 +19,7 @@ from engine.errors import EngineError, ExportError
 from engine.exporters.attributes import LayerForm
 from engine.results import LayerID, Snapshot
 from engine.sources.layers import LAYOUT_ORIGIN, LayerBlob
+from engine.values import frozen
 
 if TYPE_CHECKING:
     import trio
@@ -40,7 +41,7 @@ _OCI_TYPES = {docker: ours for ours, docker in _DOCKER_TYPES.items()}
 _BITE = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportedLayer:
     """A layer as it goes into an image: its blob, the digest of its tar, when it was made (seconds) and what made it.
 
@@ -252,7 +253,7 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Packed:
     blob: oci.Descriptor
     diff_id: Digest

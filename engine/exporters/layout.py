@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -29,6 +29,7 @@ from engine.exporters.gotime import format_time
 from engine.exporters.image_bundle import ImageBundle, make_bundle
 from engine.exporters.layers import bring
 from engine.sources.layers import LayerBlob
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
@@ -37,7 +38,7 @@ _LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _PIECE = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayoutExporter:
     """`type=oci` and `type=docker`. `tar=false` makes or extends a layout folder."""
 

@@ -12,7 +12,6 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,6 +22,7 @@ from engine.exporters.destination import explained
 from engine.exporters.evidence import of_files, of_names
 from engine.exporters.files import platform_trees, walk
 from engine.tree import Entry, Tree
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
@@ -31,7 +31,7 @@ _MODES = ("copy", "delete")
 _PIECE = 4 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalExporter:
     """Copies all files into a folder; they belong to this user. `delete`: what else is in the folder goes away."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from engine.digests import Digest, sha256
 from engine.errors import EngineError
 from engine.exporters.contract import Evidence, Export, ExportResult, Kind, TargetImage
 from engine.exporters.evidence import is_on_disk
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS outputs (      -- what was written where: an output, 
 """
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remembered:
     """An output that needs no writing."""
 

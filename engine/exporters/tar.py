@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from engine.archive.tar_reader import BLOCK_DEVICE, CHAR, FIFO, FILE, FOLDER, LINK, SYMLINK
@@ -15,6 +14,7 @@ from engine.exporters.contract import Export, ExportResult, TargetImage
 from engine.exporters.destination import STDOUT, check_stdout, output_file, written_file
 from engine.exporters.files import platform_trees, walk
 from engine.tree import Entry, Tree
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
@@ -30,7 +30,7 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TarExporter:
     """Writes all files with owners, modes, attributes and hard links; several platforms into folders of their own."""
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol
 
 from engine.digests import Digest
 from engine.llb.definition import Definition, Edge, Place
 from engine.llb.ops import Platform
+from engine.values import frozen
 
 ImageConfig = dict[str, Any]
 """An OCI image config as parsed JSON, with Docker's extra keys."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LocalFolder:
     """A folder of this machine as a source.
 
@@ -38,7 +39,7 @@ class LocalFolder:
         return "folder-" + hashlib.sha256(os.fsencode(os.path.abspath(self.path))).hexdigest()[:24]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkedResult:
     """What another target made, as a named context: its edge in `definition`, and its image config, if any."""
 
@@ -46,7 +47,7 @@ class LinkedResult:
     config: ImageConfig | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FrontendRequest:
     """One target for a frontend.
 
@@ -66,7 +67,7 @@ class FrontendRequest:
     """The machine's own platform unless given (BUILDPLATFORM)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FrontendWarning:
     """Something a user should know, at a place: the rules of `check`, and what the peer keeps quiet about."""
 
@@ -77,7 +78,7 @@ class FrontendWarning:
     places: tuple[Place, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlatformResult:
     """What one platform of a target is: an edge of the definition (None: an empty image) and the image's config."""
 
@@ -94,7 +95,7 @@ class PlatformResult:
         return self.definition.root
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FrontendResult:
     """All platforms of a target. `multi` says that an index is wanted even for one platform."""
 
@@ -103,7 +104,7 @@ class FrontendResult:
     warnings: tuple[FrontendWarning, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedImage:
     """An image name, resolved: `digest` is of the index or manifest that the name pointed at."""
 

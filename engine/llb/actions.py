@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import DefinitionError
@@ -30,6 +29,7 @@ from engine.llb.ops import (
     UserOpt,
 )
 from engine.llb.paths import clean, join, normalize
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.llb.state import State
@@ -46,13 +46,13 @@ Step = Callable[[str, int], dict[str, Any]]
 """The one member of a FileAction, given the working directory and the base's number among the inputs (-1: none)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Link:
     step: Step
     source: Output | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Actions:
     """A chain of file actions, to be given to `State.file`. The methods are the functions of this module."""
 
@@ -79,7 +79,7 @@ class Actions:
         return Actions(self.links + symlink(oldpath, newpath, **options).links)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyOptions:
     """How a copy behaves; the fields are those of `engine.llb.ops.Copy`. `mode` is bits, or chmod's symbols."""
 

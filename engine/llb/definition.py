@@ -28,6 +28,7 @@ from engine.llb.ops import (
     WorkerConstraints,
 )
 from engine.llb.wire import WireError, decode, encode
+from engine.values import frozen
 
 NAME_KEY = "llb.customname"
 COMMAND_KEY = "com.docker.dockerfile.v1.command"
@@ -35,7 +36,7 @@ TERMINAL_CAPS = frozenset({"constraints", "meta.description", "platform"})
 _BODY_FIELDS = ("exec", "source", "file", "build", "merge", "diff", "passthrough")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Edge:
     """One output of one vertex."""
 
@@ -43,7 +44,7 @@ class Edge:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where a vertex was written: ranges of lines of one source text."""
 
@@ -51,7 +52,7 @@ class Place:
     ranges: tuple[Range, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """What is known about a vertex outside its identity: shown and obeyed, never hashed."""
 
@@ -69,7 +70,7 @@ class Note:
     """Further description keys besides name and command."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vertex:
     """One piece of work. Two vertices are equal when their digests are."""
 

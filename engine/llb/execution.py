@@ -6,7 +6,7 @@ Secret and ssh mounts come after all others, unsorted, with output 0 (as BuildKi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.errors import DefinitionError
 from engine.llb.definition import Edge, Vertex
@@ -33,6 +33,7 @@ from engine.llb.ops import (
     TmpfsOpt,
     Ulimit,
 )
+from engine.values import frozen
 
 ROOT = "/"
 SSH_AUTH_SOCK = "SSH_AUTH_SOCK"
@@ -40,7 +41,7 @@ _PLAIN_CAPS = frozenset({"exec.meta.base", "exec.meta.setsdefaultpath", "exec.mo
 _META_CAPS = frozenset({"exec.meta.base", "exec.meta.setsdefaultpath"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MountSpec:
     """A bind, cache or tmpfs mount. `source` None is an empty file system."""
 
@@ -66,7 +67,7 @@ class MountSpec:
         return not (self.readonly or self.no_output or self.cache or self.tmpfs)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretSpec:
     """A secret as a file (`dest`), as a variable (`env`), or both. The mode is in bits, such as 0o400."""
 
@@ -79,7 +80,7 @@ class SecretSpec:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SSHSpec:
     """A forwarded agent; without `dest` at `/run/buildkit/ssh_agent.N`."""
 
@@ -91,7 +92,7 @@ class SSHSpec:
     optional: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExecSpec:
     """Everything about a command but its root file system."""
 

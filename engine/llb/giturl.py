@@ -7,10 +7,11 @@ by https and by ssh is the same source; the real URL is an attribute.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 from engine.llb.paths import join
+from engine.values import frozen
 
 PROTOCOLS = ("http", "https", "ssh", "git")
 _SCHEME = re.compile(r"([a-zA-Z0-9]+)://")
@@ -21,7 +22,7 @@ class GitURLError(ValueError):
     """A text that is no git address."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitURL:
     """`remote` is what git is given: the address without query and fragment."""
 

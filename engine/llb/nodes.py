@@ -23,6 +23,7 @@ from engine.llb.ops import (
     ProgressGroup,
     SourceOp,
 )
+from engine.values import frozen
 
 MERGE_CAP, DIFF_CAP = frozenset({"mergeop"}), frozenset({"diffop"})
 LOCAL_SCHEME = "local://"
@@ -37,7 +38,7 @@ class Output:
     index: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """Steps shown as one. Its id is made of the digests of `members`, so that equal work has equal groups."""
 
@@ -46,7 +47,7 @@ class Group:
     members: tuple[Output | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Label:
     """What is said about a node outside its identity; see `engine.llb.definition.Note`.
 

@@ -7,7 +7,6 @@ loads in BuildKit's own tools and a vertex has the same digest there. See `engin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 
 from engine.llb.wire import (
@@ -29,6 +28,7 @@ from engine.llb.wire import (
     one,
     wire,
 )
+from engine.values import frozen
 
 SCRATCH = -1
 """An input index that means an empty file system."""
@@ -79,7 +79,7 @@ class ContentCache(IntEnum):
     OFF = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Input:
     """One output of another vertex."""
 
@@ -87,7 +87,7 @@ class Input:
     index: int = wire(2, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Platform:
     """`pb.Platform`; kept normalised. See `engine.platforms` for its text form and matching."""
 
@@ -98,7 +98,7 @@ class Platform:
     os_features: tuple[str, ...] = wire(5, STRINGS, "OSFeatures")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WorkerConstraints:
     """Always written, even when empty: the bytes `5a 00` are part of every digest."""
 
@@ -108,7 +108,7 @@ class WorkerConstraints:
 # ---------------------------------------------------------------- exec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostIP:
     """An extra line of /etc/hosts."""
 
@@ -116,7 +116,7 @@ class HostIP:
     ip: str = wire(2, STRING, "IP")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ulimit:
     """A resource limit of the process."""
 
@@ -125,7 +125,7 @@ class Ulimit:
     hard: int = wire(3, INT64, "Hard")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProxyEnv:
     """Proxy settings that the step sees but that do not count for its cache key."""
 
@@ -136,7 +136,7 @@ class ProxyEnv:
     all_proxy: str = wire(5, STRING, go="all_proxy")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meta:
     """What is run, and in which surroundings."""
 
@@ -153,7 +153,7 @@ class Meta:
     valid_exit_codes: tuple[int, ...] = wire(12, INT32S)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretEnv:
     """A secret given as an environment variable."""
 
@@ -162,7 +162,7 @@ class SecretEnv:
     optional: bool = wire(3, BOOL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CDIDevice:
     """A device in the Container Device Interface's naming."""
 
@@ -170,14 +170,14 @@ class CDIDevice:
     optional: bool = wire(2, BOOL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TmpfsOpt:
     """`size` in bytes; 0 is no limit."""
 
     size: int = wire(1, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheOpt:
     """Which cache mount, and how it is shared."""
 
@@ -185,7 +185,7 @@ class CacheOpt:
     sharing: CacheSharing = wire(2, enum(CacheSharing))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretOpt:
     """Which secret, and as whose file."""
 
@@ -196,7 +196,7 @@ class SecretOpt:
     optional: bool = wire(5, BOOL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SSHOpt:
     """Which agent, and as whose socket."""
 
@@ -207,7 +207,7 @@ class SSHOpt:
     optional: bool = wire(5, BOOL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mount:
     """One mount of a step. `input` indexes the op's inputs; the writable ones number the op's outputs."""
 
@@ -225,7 +225,7 @@ class Mount:
     content_cache: ContentCache = wire(24, enum(ContentCache))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExecOp:
     """Runs a command."""
 
@@ -240,7 +240,7 @@ class ExecOp:
 # ---------------------------------------------------------------- source, file
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceOp:
     """Where files come from: `docker-image://`, `local://`, `git://`, `http(s)://`, `oci-layout://`."""
 
@@ -248,7 +248,7 @@ class SourceOp:
     attrs: Mapping[str, str] = wire(2, STRING_MAP)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedUserOpt:
     """A user or group by name, looked up in the passwd or group file of an input."""
 
@@ -256,7 +256,7 @@ class NamedUserOpt:
     input: int = wire(2, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UserOpt:
     """A user or group, by name or by number."""
 
@@ -264,7 +264,7 @@ class UserOpt:
     by_id: int | None = wire(2, UINT32, "byID", go="byId", oneof="user")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChownOpt:
     """The owner of what a file action makes."""
 
@@ -272,7 +272,7 @@ class ChownOpt:
     group: UserOpt | None = wire(2, one(UserOpt))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Copy:
     """Copies paths of the secondary input into the primary one. `timestamp` in nanoseconds, -1 keeps."""
 
@@ -294,7 +294,7 @@ class Copy:
     required_paths: tuple[str, ...] = wire(16, STRINGS, go="required_paths")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MkFile:
     """Writes one file."""
 
@@ -305,7 +305,7 @@ class MkFile:
     timestamp: int = wire(5, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MkDir:
     """Makes a folder, with its parents if told so."""
 
@@ -316,7 +316,7 @@ class MkDir:
     timestamp: int = wire(5, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rm:
     """Removes a path, or the paths that match it."""
 
@@ -325,7 +325,7 @@ class Rm:
     allow_wildcard: bool = wire(3, BOOL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Symlink:
     """Makes a symbolic link `newpath` to `oldpath`."""
 
@@ -335,7 +335,7 @@ class Symlink:
     timestamp: int = wire(4, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileAction:
     """One change of a file system.
 
@@ -353,7 +353,7 @@ class FileAction:
     symlink: Symlink | None = wire(8, one(Symlink), oneof="action")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FileOp:
     """File system changes that need no process."""
 
@@ -363,35 +363,35 @@ class FileOp:
 # ---------------------------------------------------------------- build, merge, diff, passthrough
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildInput:
     """An input of a nested build."""
 
     input: int = wire(1, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MergeInput:
     """One of the file systems laid over each other, the first lowest."""
 
     input: int = wire(1, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MergeOp:
     """Lays file systems over each other without copying."""
 
     inputs: tuple[MergeInput, ...] = wire(1, many(MergeInput))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiffInput:
     """One side of a difference; -1 is an empty file system."""
 
     input: int = wire(1, INT64)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DiffOp:
     """What has to be done to `lower` to make it `upper`."""
 
@@ -399,7 +399,7 @@ class DiffOp:
     upper: DiffInput | None = wire(2, one(DiffInput))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PassthroughOp:
     """Hands its inputs on."""
 
@@ -410,7 +410,7 @@ class PassthroughOp:
 # ---------------------------------------------------------------- metadata and source map
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProgressGroup:
     """Vertices that a user sees as one step."""
 
@@ -419,14 +419,14 @@ class ProgressGroup:
     weak: bool = wire(3, BOOL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExportCache:
     """Whether a vertex may be exported to a cache."""
 
     value: bool = wire(1, BOOL, "Value")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinuxResources:
     """Limits of a step that do not change what it makes. Memory in bytes, CPU period and quota in microseconds."""
 
@@ -439,7 +439,7 @@ class LinuxResources:
     cpuset_mems: str = wire(7, STRING)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpMetadata:
     """What is said about a vertex outside its digest."""
 
@@ -451,7 +451,7 @@ class OpMetadata:
     linux_resources: LinuxResources | None = wire(7, one(LinuxResources))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Position:
     """A place in a source text; lines count from 1."""
 
@@ -459,7 +459,7 @@ class Position:
     character: int = wire(2, INT32)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Range:
     """A stretch of a source text."""
 
@@ -467,7 +467,7 @@ class Range:
     end: Position | None = wire(2, one(Position))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Location:
     """Ranges in one of the definition's source texts."""
 
@@ -475,14 +475,14 @@ class Location:
     ranges: tuple[Range, ...] = wire(2, many(Range))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Locations:
     """Where a vertex was written."""
 
     locations: tuple[Location, ...] = wire(1, many(Location))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceInfo:
     """A source text, such as a Dockerfile. (`definition`, field 3, is not kept.)"""
 
@@ -491,7 +491,7 @@ class SourceInfo:
     language: str = wire(4, STRING)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """The source map of a definition, by vertex digest."""
 
@@ -499,7 +499,7 @@ class Source:
     infos: tuple[SourceInfo, ...] = wire(2, many(SourceInfo))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawDefinition:
     """`pb.Definition`: the marshalled vertices, depth first, the terminal one last."""
 
@@ -508,7 +508,7 @@ class RawDefinition:
     source: Source | None = wire(3, one(Source), "Source")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BuildOp:
     """Builds a definition found in one of its inputs."""
 
@@ -522,7 +522,7 @@ Body = ExecOp | SourceOp | FileOp | BuildOp | MergeOp | DiffOp | PassthroughOp
 """What a vertex does; exactly one of these is set in an `Op`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Op:
     """One vertex. Platform is set on exec and on image sources only."""
 

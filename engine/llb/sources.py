@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine import platforms
 from engine.llb import giturl
 from engine.llb.nodes import LOCAL_SCHEME, NO_LABEL, Label, Output, SourceNode
 from engine.llb.ops import Platform
 from engine.llb.state import State
+from engine.values import frozen
 
 RESOLVE_MODES = ("default", "pull", "local")
 
@@ -92,7 +92,7 @@ def _list(items: Sequence[str]) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GitOptions:
     """What of a repository, and how; `mtime` is empty, `checkout` or `commit`."""
 

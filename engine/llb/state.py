@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine import platforms
 from engine.llb.actions import Actions, FileNode
@@ -25,6 +25,7 @@ from engine.llb.execution import ROOT, ExecNode, ExecSpec, MountSpec, SecretSpec
 from engine.llb.nodes import NO_LABEL, DiffNode, Label, MadeNode, MergeNode, Output, define
 from engine.llb.ops import CDIDevice, HostIP, NetMode, Platform, ProxyEnv, SecurityMode, TmpfsOpt, Ulimit
 from engine.llb.paths import join
+from engine.values import frozen
 
 
 class Env:
@@ -67,7 +68,7 @@ class Env:
 EMPTY_ENV = Env()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """A file system to be (`output`; None: empty) and what commands in it are surrounded by."""
 
@@ -160,7 +161,7 @@ class State:
         return define(self.output, platform or platforms.host())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Execution:
     """A command and what comes out of it."""
 

@@ -17,6 +17,8 @@ from enum import IntEnum
 from functools import cache
 from typing import Any, TypeVar
 
+from engine.values import frozen
+
 Encoder = Callable[[Any], bytes]
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ class WireError(ValueError):
     """Bytes that are not a well-formed record."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """What a field holds: a scalar kind by name, a record or enum type, and whether there are many or a map of it."""
 
@@ -66,7 +68,7 @@ def enum(kind: type[IntEnum]) -> Kind:
     return Kind(enum=kind)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@frozen
 class FieldSpec:
     """How one field of a record is written.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.events import Stream
 from engine.llb.definition import Vertex
 from engine.request import Secret, SSHAgent
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.cache.mounts import CacheMounts
@@ -20,7 +20,7 @@ Log = Callable[[Stream, bytes], None]
 """Takes what a step writes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepContext:
     """Given to `Operation.run`, one for each vertex."""
 

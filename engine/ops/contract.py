@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.digests import Digest
 from engine.results import Result
+from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.ops.context import StepContext
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Paths of a tree whose content counts, as one path or pattern of a COPY or a mount asks for it.
 
@@ -28,7 +28,7 @@ class Selection:
     required: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dependency:
     """How one input of an op counts for its cache key.
 
@@ -40,7 +40,7 @@ class Dependency:
     content: tuple[Selection, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CacheMap:
     """The identity of an operation apart from its inputs: equal digests on equal inputs give equal results.
 

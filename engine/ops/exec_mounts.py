@@ -10,7 +10,6 @@ import os
 import posixpath
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -32,12 +31,13 @@ from engine.snapshots.store import NewLayer, SnapshotStore
 from engine.snapshots.work import discard
 from engine.sources.trees import tree_of
 from engine.tree import Tree, resolve
+from engine.values import frozen
 
 _OF_THE_SANDBOX = ("/proc", "/dev", "/sys")
 _DEFAULT_SSH_ID = "default"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """Something to mount: `source` is a place on this machine, None for a file system in memory of `size` bytes."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -18,6 +17,7 @@ from engine.registry.credentials import Credentials, CredentialStore
 from engine.registry.failure import failure
 from engine.registry.reference import is_local
 from engine.registry.retry import Patience, persist
+from engine.values import frozen
 
 if TYPE_CHECKING:
     import httpx2
@@ -33,7 +33,7 @@ Scope = str
 """`repository:NAME:pull[,push]`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Token:
     header: str
     ends: float

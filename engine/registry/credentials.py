@@ -13,12 +13,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from engine.errors import SourceError
 from engine.registry.reference import DOCKER_HUB
+from engine.values import frozen
 
 HELPER_TIMEOUT = 60.0
 """Seconds a credential helper may take; some ask the user something."""
@@ -27,7 +28,7 @@ _HUB_KEYS = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "reg
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Credentials:
     """A user name and password, or a token: `identity_token` is traded for access, `registry_token` used as it is."""
 
@@ -37,7 +38,7 @@ class Credentials:
     registry_token: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CredentialFile:
     """One file of credentials."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from engine import oci
 from engine.blobs import CorruptBlob
@@ -13,6 +12,7 @@ from engine.digests import Digest, hex_of, parse_digest, sha256
 from engine.errors import RegistryError
 from engine.registry.auth import Scope
 from engine.registry.transport import HostTransport, Request
+from engine.values import frozen
 
 CORRUPT_HINT = "something between here and the registry changes data; try again, or use another mirror"
 READ = 256 << 10
@@ -20,7 +20,7 @@ READ = 256 << 10
 ACCEPT = ", ".join((*oci.INDEX_TYPES, *oci.MANIFEST_TYPES))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repository:
     """A repository as one host knows it: the registry itself, or a mirror of it."""
 

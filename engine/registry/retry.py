@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import TYPE_CHECKING
+
+from engine.values import frozen
 
 if TYPE_CHECKING:
     import httpx2
@@ -16,7 +17,7 @@ PASSING = frozenset((408, 425, 429, 500, 502, 503, 504))
 """Answers that another time may be others."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Patience:
     """How long to go on. Seconds, but for the numbers of attempts."""
 

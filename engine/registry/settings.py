@@ -20,17 +20,18 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 from engine.errors import SourceError
 from engine.registry.reference import is_local
+from engine.values import frozen
 
 DOCKER_CERTIFICATES = Path("/etc/docker/certs.d")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mirror:
     """Another place for a registry's images: a host, and what goes before the repository's name there."""
 
@@ -38,7 +39,7 @@ class Mirror:
     prefix: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostSettings:
     """How to talk to one host."""
 
@@ -59,7 +60,7 @@ class HostSettings:
         return ("https", "http") if self.insecure else ("https",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RegistrySettings:
     """The settings of all hosts."""
 

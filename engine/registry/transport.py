@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
@@ -16,6 +16,7 @@ from engine.registry.credentials import CredentialStore
 from engine.registry.failure import failure
 from engine.registry.reference import is_local
 from engine.registry.retry import Patience, is_final, persist
+from engine.values import frozen
 
 if TYPE_CHECKING:
     import httpx2
@@ -28,7 +29,7 @@ Content = Callable[[], AsyncIterator[bytes]]
 """Makes a request's body, anew for each attempt. Its length must be among the request's headers."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One request. `what` completes the sentence "cannot …"; `ok` are the answers that are no failure."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from engine.events import Stream
 from engine.llb.ops import LinuxResources, NetMode, SecurityMode, Ulimit
+from engine.values import frozen
 
 Output = Callable[[Stream, bytes], None]
 """Takes what a step writes, as it comes. Called in the engine's thread; returns at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BindMount:
     """A file or folder of this machine, shown at `dest` in the step."""
 
@@ -26,7 +26,7 @@ class BindMount:
     noexec: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TmpfsMount:
     """An empty file system in memory; `size` in bytes, 0 for no limit."""
 
@@ -34,7 +34,7 @@ class TmpfsMount:
     size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """A process to run: all names resolved, nothing left to look up. `env` holds `NAME=value`."""
 
@@ -56,7 +56,7 @@ class Step:
     readonly_root: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit:
     """How a step ended: its exit code, 128 + N when signal N ended it."""
 

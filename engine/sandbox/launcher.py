@@ -17,16 +17,16 @@ import os
 import platform
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from engine.errors import UnsupportedError
+from engine.values import frozen
 
 _BASE = 0x400000
 _HEADERS = 64 + 56
 _ROW = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """A processor architecture: its ELF number, the loop, and its call numbers."""
 
@@ -78,7 +78,7 @@ _AARCH64 = Machine(
 _MACHINES = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Words:
     """An array of 64-bit words in memory; bytes in it stand for their address."""
 

@@ -13,7 +13,7 @@ import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import FileIO
 
 import trio
@@ -22,6 +22,7 @@ from engine.errors import StepError
 from engine.events import Stream
 from engine.sandbox.contract import Output
 from engine.snapshots import namespace
+from engine.values import frozen
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -30,7 +31,7 @@ _KEPT = 4096
 _PIPE_SIZE = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """What to start on this machine. `files` are descriptors that it inherits under the same numbers."""
 

@@ -5,9 +5,8 @@ The rules are those of `GetExecUser` in opencontainers' libcontainer, which Dock
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.tree import Tree, resolve
+from engine.values import frozen
 
 _MAX_ID = (1 << 31) - 1
 
@@ -16,7 +15,7 @@ class UserNotFoundError(LookupError):
     """A name that is in no file."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User:
     """Ids for a process; `groups` holds `gid`, too."""
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from engine.values import frozen
 
 _FULL_MAP = ["0", "0", "4294967295"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OverlayFormat:
     """Where the marks are kept: `prefix` is `trusted.overlay.` or `user.overlay.`."""
 

@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +22,7 @@ from engine.snapshots.overlay_format import overlay_format
 from engine.snapshots.tree import LayeredTree
 from engine.snapshots.work import WorkFolder, discard
 from engine.tree import Tree
+from engine.values import frozen
 
 if TYPE_CHECKING:
     import trio
@@ -78,7 +78,7 @@ class NewLayer:
         return self.committed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Fetch:
     """Layers on their way."""
 

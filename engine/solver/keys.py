@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.digests import Digest
 from engine.errors import EngineError
@@ -23,12 +23,13 @@ from engine.ops.contract import CacheMap, Dependency, Selection
 from engine.results import LocalTree
 from engine.solver.services import LocalQuestion
 from engine.sources.contract import Resolved
+from engine.values import frozen
 
 WHOLE = (Selection("/"),)
 """What counts of a local folder that an op uses without saying what of it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Facts:
     """What is known of the wanted vertices before any work."""
 
@@ -41,7 +42,7 @@ class Facts:
     """Why the other sources have no meaning now."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DefinitionKeys:
     """The definition key of each vertex that has one.
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from engine.cache.records import Record
 from engine.digests import Digest
 from engine.llb.definition import Edge, Vertex
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """The way from the wanted results down to what is known.
 

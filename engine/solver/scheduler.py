@@ -32,9 +32,10 @@ from engine.solver.keys import (
 from engine.solver.plan import Plan
 from engine.solver.services import Importer, Services
 from engine.sources.contract import Resolved
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """A finished vertex: its results by output, which result it is, and whether anything had to be done for it."""
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from engine.digests import Digest
 from engine.results import Result
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resolved:
     """What a source's identifier means now.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from engine.digests import Digest
 from engine.errors import SourceError
 from engine.registry.retry import Patience, persist
+from engine.values import frozen
 
 if TYPE_CHECKING:
     import httpx2
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 10
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Download:
     """What a URL gave: the digest of its content, and what the server said of it (empty where it said nothing)."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from engine import oci, platforms
 from engine.digests import Digest
 from engine.errors import SourceError
 from engine.llb.ops import Platform
+from engine.values import frozen
 
 
 class Documents(Protocol):
@@ -24,7 +24,7 @@ class Documents(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundImage:
     """One platform's image. `digest` is what its name meant, `manifest_digest` that of its own manifest."""
 

@@ -10,13 +10,14 @@ import base64
 import os
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import trio
 
 from engine.errors import SourceError, UnsupportedError
+from engine.values import frozen
 
 PROTOCOLS = ("http", "https", "ssh", "git")
 PATIENCE = 1800.0
@@ -38,7 +39,7 @@ _CONFIG = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """What a remote is given: an `Authorization` header, and the host keys to believe (lines of known_hosts)."""
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from engine import oci
 from engine.digests import Digest, hex_of, parse_digest
 from engine.results import LayerID
 from engine.state import State
+from engine.values import frozen
 
 LAYOUT_ORIGIN = "oci-layout:"
 """Begins an origin that is the path of an OCI layout; any other is an image reference."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LayerBlob:
     """A compressed form of a layer, and where it comes from: an image reference, a layout, or "" for only here."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,12 +16,13 @@ from engine.request import Secret
 from engine.sources.git_process import Access, check_remote, git, shown
 from engine.sources.secrets import find_secret
 from engine.state import State
+from engine.values import frozen
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^-|/$|\.lock$|^/|\.$")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remote:
     """A repository somewhere, and which secrets may be shown there."""
 
@@ -32,7 +32,7 @@ class Remote:
     known_hosts: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Meaning:
     """What a ref means now: the object it names (an annotated tag has one of its own), its commit, its full name."""
 

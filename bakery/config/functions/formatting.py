@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -15,6 +14,7 @@ from bakery.config.graphemes import grapheme_length, graphemes
 from bakery.config.json_text import quoted, to_json
 from bakery.config.types import ANY, BOOL, NUMBER, STRING, ListType, SetType, TupleType
 from bakery.config.values import Value, check_weight, list_of, string
+from bakery.values import frozen
 
 FUNCTIONS: Final[dict[str, Function]] = {}
 _define = definer(FUNCTIONS)
@@ -68,7 +68,7 @@ def _is_sequence(value: Value) -> bool:
     return isinstance(value.type, ListType | SetType | TupleType) and not value.is_null
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Verb:
     """One `%…` of a format string. Width and precision are None where not given."""
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.types import ANY, Type
 from bakery.config.values import Value
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.config.hcl.scope import Scope
@@ -26,7 +26,7 @@ class ArgumentError(FunctionError):
         self.index = index
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parameter:
     """One parameter. Arguments are converted to `type`; null and unknown ones only reach functions that take them."""
 
@@ -36,7 +36,7 @@ class Parameter:
     takes_unknown: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Function:
     """A function of the bake language.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from bakery.config.functions.function import Function, FunctionError, Parameter, definer
 from bakery.config.types import STRING
 from bakery.config.values import Value, boolean
+from bakery.values import frozen
 
 FUNCTIONS: Final[dict[str, Function]] = {}
 _define = definer(FUNCTIONS)
@@ -27,7 +27,7 @@ _RANGE = re.compile(rf"\s*({_PATTERN})\s+-\s+({_PATTERN})\s*", re.ASCII)
 MAX_LENGTH: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """Major, minor, patch and pre-release; build metadata does not count."""
 
@@ -42,7 +42,7 @@ class Version:
         return (self.numbers, (0, parts))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """One comparison. `given` is how many of the three numbers were given; the others stand for anything."""
 

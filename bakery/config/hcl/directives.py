@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bakery.config.graphemes import WHITE_SPACE
 from bakery.config.hcl.syntax import Conditional, Expression, For, Literal, Template, TemplateJoin
 from bakery.config.values import UNKNOWN_VALUE, string
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.config.hcl.lexer import Token
@@ -35,7 +36,7 @@ class Text:
         self.pieces = [self.text.rstrip(WHITE_SPACE)]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interpolation:
     """`${expr}`."""
 
@@ -44,7 +45,7 @@ class Interpolation:
     expr: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IfMark:
     """`%{if condition}`."""
 
@@ -53,7 +54,7 @@ class IfMark:
     condition: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForMark:
     """`%{for k, v in collection}`."""
 
@@ -64,7 +65,7 @@ class ForMark:
     collection: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EndMark:
     """`%{else}`, `%{endif}` or `%{endfor}`."""
 

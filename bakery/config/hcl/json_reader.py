@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from bakery.config import number
@@ -13,9 +12,10 @@ from bakery.config.hcl.stream import MAX_NESTING, NestingError
 from bakery.config.values import FALSE, NULL, TRUE, Value
 from bakery.config.values import number as number_value
 from bakery.diagnostics import Diagnostic, did_you_mean
+from bakery.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonScalar:
     """A number, `true`, `false` or `null`."""
 
@@ -24,7 +24,7 @@ class JsonScalar:
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonText:
     """A string: its decoded text, and the offset in the file of each character and of the closing quote."""
 
@@ -34,7 +34,7 @@ class JsonText:
     places: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonArray:
     """An array."""
 
@@ -43,7 +43,7 @@ class JsonArray:
     members: tuple[JsonNode, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonObject:
     """An object: its properties in order, of which several may have the same name."""
 

@@ -7,7 +7,7 @@ itself cannot tell: a schema does.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bakery.config.hcl.json_reader import (
     JsonArray,
@@ -35,11 +35,12 @@ from bakery.config.hcl.syntax import (
 )
 from bakery.config.values import string
 from bakery.diagnostics import Diagnostic, SourceFile
+from bakery.values import frozen
 
 _WRONG_TYPE = "Incorrect JSON value type"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BlockSchema:
     """Which properties of a JSON object are blocks.
 

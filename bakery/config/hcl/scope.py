@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from bakery.config.functions.function import Function
 from bakery.config.hcl.syntax import ScopeTraversal
 from bakery.config.values import Value
 from bakery.diagnostics import BakeryError, did_you_mean
+from bakery.values import frozen
 
 
 class Scope(Protocol):
@@ -41,7 +42,7 @@ def unknown_variable(reference: ScopeTraversal, names: Iterable[str]) -> BakeryE
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RootScope:
     """Values and functions held ready: the plainest scope."""
 
@@ -64,7 +65,7 @@ class RootScope:
         return self.functions
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChildScope:
     """Some names of its own (loop variables, parameters, matrix axes) that hide those of the parent."""
 

@@ -7,14 +7,15 @@ it. Every node knows its source and offsets; `span` works out lines and columns 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bakery.config.hcl.source import Source
 from bakery.config.values import Value
 from bakery.diagnostics import Diagnostic, Span
+from bakery.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """Anything with a place: the text of `source` from offset `start` to before `end`."""
 
@@ -31,14 +32,14 @@ class Node:
 # --- traversal steps ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AttributeStep(Node):
     """`.name`; the span includes the dot."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexStep(Node):
     """`[key]` or legacy `.0` with a literal key; the span includes the brackets."""
 
@@ -51,35 +52,35 @@ Step = AttributeStep | IndexStep
 # --- expressions -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Literal(Node):
     """A number, `true`, `false`, `null`, or the literal text of a template; an unknown value after a syntax error."""
 
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Template(Node):
     """Parts joined to a string; a quoted string without sequences has at most one literal part."""
 
     parts: tuple[Expression, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateWrap(Node):
     """A template that is one lone interpolation: it keeps the type of what it wraps."""
 
     wrapped: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TemplateJoin(Node):
     """A `%{for}` directive: the strings its for-expression makes, joined."""
 
     items: For
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JsonString(Node):
     """A string of a JSON or YAML file: a template.
 
@@ -98,7 +99,7 @@ class JsonString(Node):
         return self.source.file_span(*self.token) if self.token else self.source.span(self.start, self.end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScopeTraversal(Node):
     """A name of the scope followed by attribute and literal index steps."""
 
@@ -112,7 +113,7 @@ class ScopeTraversal(Node):
         return self.source.span(self.start, self.name_end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RelativeTraversal(Node):
     """Steps taken from the value of another expression."""
 
@@ -120,7 +121,7 @@ class RelativeTraversal(Node):
     steps: tuple[Step, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index(Node):
     """`collection[key]` with a key that must be evaluated; `open` is the offset of the bracket."""
 
@@ -129,12 +130,12 @@ class Index(Node):
     open: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SplatItem(Node):
     """The current element within the `each` of a splat; the span is the `[*]` or `.*` marker."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Splat(Node):
     """`target[*]` or `target.*` followed by what to do with each element."""
 
@@ -150,7 +151,7 @@ class Splat(Node):
         return self.source.span(self.marker_start, self.marker_end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call(Node):
     """A function call; `expand_final` for `f(list...)`."""
 
@@ -172,7 +173,7 @@ class Call(Node):
         return self.source.span(self.close, self.end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conditional(Node):
     """`condition ? true : false`, also of an `%{if}` directive."""
 
@@ -181,7 +182,7 @@ class Conditional(Node):
     false: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Binary(Node):
     """`left operator right`; the operator as written."""
 
@@ -190,7 +191,7 @@ class Binary(Node):
     right: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Unary(Node):
     """`-operand` or `!operand`."""
 
@@ -198,7 +199,7 @@ class Unary(Node):
     operand: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tuple(Node):
     """`[a, b]`; `open_end` is the offset after the bracket."""
 
@@ -206,7 +207,7 @@ class Tuple(Node):
     open_end: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectKey(Node):
     """A key of an object: a bare identifier means its own name, anything else is evaluated."""
 
@@ -214,7 +215,7 @@ class ObjectKey(Node):
     forced: bool = False  # written in parentheses: evaluate even a bare identifier
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectItem:
     """One `key = value` of an object."""
 
@@ -222,7 +223,7 @@ class ObjectItem:
     value: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Object(Node):
     """`{key = value}`; `open_end` is the offset after the brace."""
 
@@ -230,7 +231,7 @@ class Object(Node):
     open_end: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class For(Node):
     """`[for k, v in collection : value if condition]`, or with `key => value...` between braces."""
 
@@ -245,14 +246,14 @@ class For(Node):
     close: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Parens(Node):
     """An expression in parentheses."""
 
     inner: Expression
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SyntaxErrorExpr(Node):
     """What remains of an expression that could not be read; evaluates to an unknown value."""
 
@@ -284,7 +285,7 @@ Expression = (
 # --- structure ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attribute(Node):
     """`name = expr`; the span runs from the name to the end of the expression."""
 
@@ -299,7 +300,7 @@ class Attribute(Node):
         return self.source.span(self.name_start, self.name_end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block(Node):
     """`type "label" { … }`; the span is the whole block."""
 
@@ -339,7 +340,7 @@ class Block(Node):
         return self.source.span(*self.close_range)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Body(Node):
     """Attributes by name in file order (of a duplicate the first counts) and blocks in file order."""
 

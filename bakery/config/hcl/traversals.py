@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.hcl.lexer import IDENT, NUMBER, Token
@@ -21,6 +20,7 @@ from bakery.config.hcl.syntax import (
     Template,
 )
 from bakery.config.values import UNKNOWN_VALUE, Value, string
+from bakery.values import frozen
 
 if TYPE_CHECKING:
     from bakery.config.hcl.expressions import ExpressionReader
@@ -57,7 +57,7 @@ def _extended(reader: ExpressionReader, target: Expression, steps: list[Step]) -
     return RelativeTraversal(reader.source, target.start, end, target, tuple(steps))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _ComputedIndex:
     """`[key]` with a key that is no literal."""
 
@@ -69,7 +69,7 @@ class _ComputedIndex:
         return Index(reader.source, term.start, self.close[2], target, self.key, self.opener[1])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Splat:
     """`[*]` or `.*` with what is taken from each element."""
 
@@ -82,7 +82,7 @@ class _Splat:
         return Splat(reader.source, term.start, self.end, target, self.each, item, item.start, item.end)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Broken:
     """A dot that no name follows."""
 
@@ -92,7 +92,7 @@ class _Broken:
         return SyntaxErrorExpr(reader.source, term.start, self.dot[2])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Nothing:
     """A step that could not be read and is left out."""
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.gotext import SPACE
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.values import frozen
 
 ESCAPES = ("`", "\\")
 _NAMES = frozenset({"syntax", "escape", "check"})
 _FORM = re.compile(r"([a-zA-Z][a-zA-Z0-9]*)[\t\n\f\r ]*=[\t\n\f\r ]*(.+?)[\t\n\f\r ]*")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Directive:
     """A directive: its name in lower case, its value, its line."""
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.gotext import SPACE
 from engine.llb.paths import clean
+from engine.values import frozen
 
 _BOM = "\ufeff"
 _REGEX_CHARS = frozenset(".+()|{}$")
@@ -48,7 +48,7 @@ def _rules(text: str) -> Iterable[tuple[int, str]]:
         yield line, ("!" + rule if invert else rule)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """One rule. `line` is where it stands in the file, 0 if it came from elsewhere."""
 

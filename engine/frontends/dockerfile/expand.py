@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from engine.frontends.dockerfile.gotext import SPACE, quote
+from engine.values import frozen
 
 END = ""
 _UNKNOWN = "\ufffd"
@@ -33,7 +34,7 @@ class Variables(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expansion:
     """A text after expansion, and the names of variables that were found and not found on the way."""
 
@@ -42,7 +43,7 @@ class Expansion:
     missing: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expander:
     """How to expand.
 

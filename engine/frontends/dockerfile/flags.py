@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.frontends.dockerfile.gotext import meant
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.values import frozen
 
 _NAMES = {"true": True, "": True, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flags:
     """Which flags there are, and what was given. Texts can be empty, switches None where not given."""
 

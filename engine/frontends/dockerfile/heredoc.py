@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.expand import NOTHING, Expander, ExpansionError
+from engine.values import frozen
 
 _FORM = re.compile(r"([0-9]*)<<(-?)[\t\n\f\r ]*([^<]*)")
 _LEADING_TABS = re.compile(r"^\t+", re.MULTILINE)
@@ -15,7 +15,7 @@ _NAME = Expander(keep_unset=True)
 _RAW_NAME = Expander(keep_quotes=True, keep_unset=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Heredoc:
     """A heredoc: its name, whether `<<-` takes leading tabs off, whether variables are replaced (name unquoted)."""
 

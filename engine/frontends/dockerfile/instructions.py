@@ -5,14 +5,13 @@ Every instruction keeps its statement, and with it where each part of its text s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.frontends.dockerfile.gotext import SPACE
 from engine.frontends.dockerfile.heredoc import Heredoc
 from engine.frontends.dockerfile.lexer import Statement
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Instruction:
     """What all have in common."""
 
@@ -39,7 +38,7 @@ class Instruction:
         return self.statement.comments
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyValue:
     """A pair of ENV or LABEL. `old_form` is `NAME VALUE` without `=`."""
 
@@ -48,7 +47,7 @@ class KeyValue:
     old_form: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ArgName:
     """One name of an ARG; `value` None: it has no default."""
 
@@ -57,7 +56,7 @@ class ArgName:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CommandLine:
     """A command: words to execute, or one text for the shell (`shell`), and the heredocs below."""
 
@@ -66,7 +65,7 @@ class CommandLine:
     heredocs: tuple[Heredoc, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transfer:
     """What ADD and COPY have in common. `documents` are heredocs among the sources."""
 
@@ -79,7 +78,7 @@ class Transfer:
     excludes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class From(Instruction):
     """FROM: `base` as written; `name` in lower case, empty if there is none."""
 
@@ -89,35 +88,35 @@ class From(Instruction):
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Arg(Instruction):
     """ARG, with one or more names."""
 
     names: tuple[ArgName, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Env(Instruction):
     """ENV."""
 
     pairs: tuple[KeyValue, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Labels(Instruction):
     """LABEL."""
 
     pairs: tuple[KeyValue, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Maintainer(Instruction):
     """MAINTAINER."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Add(Instruction):
     """ADD. `keep_git_dir` and `unpack` None: not given."""
 
@@ -127,7 +126,7 @@ class Add(Instruction):
     unpack: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyFiles(Instruction):
     """COPY. `source` is `--from`."""
 
@@ -136,7 +135,7 @@ class CopyFiles(Instruction):
     parents: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Device:
     """A `--device` of RUN."""
 
@@ -144,7 +143,7 @@ class Device:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Run(Instruction):
     """RUN. `mounts` are the texts of `--mount`; `mount_sources` what each has as `from`, empty for none."""
 
@@ -156,21 +155,21 @@ class Run(Instruction):
     devices: tuple[Device, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cmd(Instruction):
     """CMD."""
 
     command: CommandLine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entrypoint(Instruction):
     """ENTRYPOINT."""
 
     command: CommandLine
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Health:
     """A health check; times in nanoseconds, 0 where not given."""
 
@@ -182,63 +181,63 @@ class Health:
     retries: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Healthcheck(Instruction):
     """HEALTHCHECK."""
 
     health: Health
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expose(Instruction):
     """EXPOSE; the ports sorted as written."""
 
     ports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class User(Instruction):
     """USER."""
 
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volume(Instruction):
     """VOLUME."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopSignal(Instruction):
     """STOPSIGNAL."""
 
     signal: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shell(Instruction):
     """SHELL."""
 
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Workdir(Instruction):
     """WORKDIR."""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Onbuild(Instruction):
     """ONBUILD: the instruction to run later, as text with its heredocs."""
 
     trigger: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stage:
     """A FROM and what follows it."""
 
@@ -246,7 +245,7 @@ class Stage:
     instructions: tuple[Instruction, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Dockerfile:
     """A whole file. `args` are the ARGs before the first FROM; `empty_continuations` are (last line, text)."""
 

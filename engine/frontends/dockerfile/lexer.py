@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import itemgetter
 
 from engine.frontends.dockerfile import heredoc as heredocs
@@ -17,6 +16,7 @@ from engine.frontends.dockerfile.gotext import SPACE
 from engine.frontends.dockerfile.heredoc import Heredoc
 from engine.frontends.dockerfile.source import DockerfileError
 from engine.frontends.dockerfile.words import Words, split
+from engine.values import frozen
 
 MAX_LINE = 64 * 1024
 _BOM = b"\xef\xbb\xbf"
@@ -26,7 +26,7 @@ Piece = tuple[int, int, int]
 """Where a piece of a statement's text comes from: offset in the text, line in the file, column (from 0) in the line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Statement:
     """One instruction's text, continuations joined, with what stood above it and the heredocs below."""
 
@@ -45,7 +45,7 @@ class Statement:
         return line, column + offset - start
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lexed:
     """A Dockerfile as statements. `empty_continuations` has the last line of each statement with blank ones inside."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.gotext import SPACE, quote
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.values import frozen
 
 BLANK = re.compile(r"[\t\v\f\r ]+")
 _BYTE_SPACE = frozenset("\t\n\v\f\r \x85\xa0")
@@ -21,7 +21,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 _HEREDOC_KEYWORDS = frozenset({"add", "copy", "run"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Words:
     """What a statement is made of.
 

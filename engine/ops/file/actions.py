@@ -6,7 +6,7 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine.cache.content.errors import missing
 from engine.errors import StepError
@@ -19,9 +19,10 @@ from engine.ops.file.paths import absolute, clean, matches, source_path
 from engine.ops.file.settings import FOLDER_MODE, Settings, make_folders
 from engine.ops.file.unpacking import unpack
 from engine.tree import Tree, resolve
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Surroundings:
     """What an action sees: the tree behind each index, and whom to tell of what does not matter much."""
 

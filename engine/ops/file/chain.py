@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from engine.errors import DefinitionError
 from engine.llb.ops import SCRATCH, FileAction, UserOpt
 from engine.ops.file.identity import body_of
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chain:
     """Actions (by their index) that go into one layer over `base`, an index as the actions use them."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.errors import StepError
+from engine.values import frozen
 
 _STICKY, _GROUP_ID, _USER_ID = 0o1000, 0o2000, 0o4000
 _WHO = {"u": _USER_ID | 0o700, "g": _GROUP_ID | 0o070, "o": 0o007, "a": 0o6777}
@@ -18,7 +18,7 @@ Change = Callable[[int, int], int]
 """Takes the mode so far, and `st_mode` as it was at first; returns the permission bits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mode:
     """What is to become of a mode."""
 

@@ -6,16 +6,16 @@ A name that is not in them is no error and means 0, as for the peer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.errors import StepError
 from engine.llb.ops import ChownOpt, UserOpt
 from engine.tree import Tree, resolve
+from engine.values import frozen
 
 _MOST = 10 << 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Owner:
     """Numbers of user and group."""
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from engine.llb.ops import KEEP
 from engine.ops.file.layer_root import LayerRoot
 from engine.ops.file.modes import KEEP_MODE, Mode
 from engine.ops.file.ownership import Owner
 from engine.tree import Entry
+from engine.values import frozen
 
 _MARKS = ("trusted.overlay.", "user.overlay.")
 FOLDER_MODE = 0o755
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """`owner` None keeps the source's, `timestamp` (nanoseconds) -1 keeps the source's time.
 

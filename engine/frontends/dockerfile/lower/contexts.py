@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 import tarfile
-from dataclasses import dataclass
 
 from engine import platforms
 from engine.errors import DefinitionError, EngineError
@@ -20,6 +19,7 @@ from engine.llb.actions import CopyOptions, copy
 from engine.llb.nodes import Label
 from engine.llb.paths import join
 from engine.llb.state import State, scratch
+from engine.values import frozen
 
 DOCKERFILE, DOCKERIGNORE = "Dockerfile", ".dockerignore"
 _HTTP = re.compile(r"https?://")
@@ -28,7 +28,7 @@ _MAGIC = (b"BZh", b"\x1f\x8b\x08", b"\xfd7zXZ\x00")
 _TAR_BLOCK = 512
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """The main context. `remote` is set for a repository or download; `ignored` are the rules of .dockerignore."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from engine import platforms
 from engine.errors import DefinitionError, EngineError
@@ -44,9 +44,10 @@ from engine.llb.nodes import Deferred, Output
 from engine.llb.ops import Platform
 from engine.llb.state import Env as Variables
 from engine.llb.state import State
+from engine.values import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Job:
     """What all platforms of a target have in common."""
 
@@ -58,7 +59,7 @@ class Job:
     observer: Observer
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Converted:
     """A platform's result, the stage that it is, and what a user should know."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine import platforms
@@ -20,11 +19,12 @@ from engine.llb import sources
 from engine.llb.nodes import Deferred, Label, Output
 from engine.llb.ops import Platform
 from engine.llb.state import State, made, scratch
+from engine.values import frozen
 
 _NO_CONTEXT = (SCRATCH, "context")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """A context's files, and its image config if it is an image."""
 
@@ -32,7 +32,7 @@ class Loaded:
     config: ImageConfig | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NamedContext:
     """A context that is not loaded yet. `key` is the name as the option has it, perhaps with a platform."""
 

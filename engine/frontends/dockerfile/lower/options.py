@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
 from engine import platforms
@@ -14,6 +13,7 @@ from engine.frontends.dockerfile.gotext import csv_fields, parse_bool, parse_int
 from engine.frontends.dockerfile.lower import platform as spelling
 from engine.llb.ops import HostIP, LinuxResources, NetMode, Platform, ProxyEnv, Ulimit
 from engine.llb.sources import RESOLVE_MODES
+from engine.values import frozen
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -42,7 +42,7 @@ _MAX_CPU = 8192
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """What was asked for. `no_cache` None: nothing; empty: all stages. `platforms` empty: the machine's own."""
 

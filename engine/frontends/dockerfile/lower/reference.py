@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from engine.values import frozen
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
@@ -23,7 +25,7 @@ class BadReference(ValueError):
     """A text that is no image name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reference:
     """An image's full name; tag and digest can be empty."""
 
