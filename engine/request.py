@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.digests import Digest
 from engine.exporters.contract import Export
 from engine.frontends.contract import PlatformResult
 from engine.llb.definition import Vertex
 from engine.values import frozen
+
+if TYPE_CHECKING:
+    from engine.cache.export_policy import ExportPolicy
 
 
 @frozen
@@ -69,6 +73,8 @@ class BuildRequest:
     allowed: frozenset[str] = frozenset()
     jobs: int | None = None
     """How many steps may run at once; None: max(16, 4 × cores)."""
+    cache_export: ExportPolicy | None = None
+    """Which steps' results go into exported caches; None for all."""
     id: str = ""
     """The name of the build, which its full logs are kept under; empty to have one made."""
 

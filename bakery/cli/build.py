@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import build_options, list_request, load_request
 
 
@@ -26,6 +27,7 @@ def build(debug_all: bool, /, debug: bool, **options: Any) -> int:
         show = getattr(printing, f"{listing.what}_{'json' if listing.json else 'table'}")
         click.echo(show(declared), nl=False)
         return 0
+    settings = apply_settings(options, remote=bool(request.remote))
     project = config.load(request)
     report_warnings(project.warnings)
     if options["print_only"]:
@@ -33,4 +35,4 @@ def build(debug_all: bool, /, debug: bool, **options: Any) -> int:
         return 0
     from bakery.cli.run import run
 
-    return run(project, request, options, debug or debug_all)
+    return run(project, request, options, debug or debug_all, settings)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def llb(form: str, **options: Any) -> None:
     several targets an object by target. `--format pb` writes one definition as `buildctl build` reads it.
     """
     request = load_request(options)
+    apply_settings(options, remote=bool(request.remote))
     from bakery import config
     from bakery.cli.grants import check_grants
     from bakery.cli.report import report_warnings

@@ -18,9 +18,9 @@ KEEP = 100
 
 
 @contextmanager
-def recording(project: Project, root: Path | None) -> Iterator[Recorder]:
+def recording(project: Project, root: Path | None, keep: int | None = None) -> Iterator[Recorder]:
     """A recorder for a build that is made inside the block; whoever leaves it with an error has that recorded."""
-    recorder = Recorder(root or default_root(), KEEP)
+    recorder = Recorder(root or default_root(), keep or KEEP)
     recorder.begin(project, sys.argv, os.environ, Path.cwd())
     try:
         yield recorder

@@ -17,10 +17,13 @@ from bakery.console.display import make_display
 from bakery.console.errors import FAILED, INTERRUPTED
 from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
+from bakery.settings import Settings
 from engine.request import BuildResult, Outcome
 
 
-def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: bool) -> int:
+def run(
+    project: Project, request: LoadRequest, options: dict[str, Any], debug: bool, settings: Settings | None = None
+) -> int:
     """Builds a project, shows how it goes on stderr, and returns the exit code.
 
     Raises BakeryError or EngineError for what keeps it from beginning.
@@ -28,10 +31,11 @@ def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: 
     allowed = check_grants(project, request)
     _check_calls(project)
     names = [target.name for target in project.targets.values()]
-    how = build_options(options, allowed)
+    settings = settings or Settings()
+    how = build_options(options, allowed, settings)
     with (
         make_display(options["progress"], sys.stderr, os.environ, targets=names, debug=debug) as display,
-        recording(project, how.root) as recorder,
+        recording(project, how.root, settings.history_keep) as recorder,
     ):
         result = run_build(project, replace(how, id=recorder.id), telling_all(display.listen, recorder.listen))
         recorder.finish(result)
@@ -44,7 +48,7 @@ def run(project: Project, request: LoadRequest, options: dict[str, Any], debug: 
     return result_code(result)
 
 
-def build_options(options: dict[str, Any], allowed: frozenset[str]) -> BuildOptions:
+def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Settings | None = None) -> BuildOptions:
     """How to build, from the parsed command line."""
     root = options.get("root")
     return BuildOptions(
@@ -52,6 +56,7 @@ def build_options(options: dict[str, Any], allowed: frozenset[str]) -> BuildOpti
         jobs=options.get("jobs"),
         runtime=options.get("runtime") or "",
         allowed=allowed,
+        cache_export=settings.cache_export if settings else None,
     )
 
 

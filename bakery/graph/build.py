@@ -16,13 +16,14 @@ from engine.request import BuildRequest, BuildResult, Wanted
 
 if TYPE_CHECKING:
     from bakery.config.target import Project, Target
+    from engine.cache.export_policy import ExportPolicy
     from engine.engine import Engine
     from engine.events import Listener
 
 
 @frozen
 class BuildOptions:
-    """How a project is built on this machine. `root`: the state folder, None for the usual one; `id`: the build's name."""
+    """How a project is built on this machine. `root`: the state folder, None for the usual; `id`: the build's name."""
 
     root: Path | None = None
     jobs: int | None = None
@@ -30,6 +31,7 @@ class BuildOptions:
     allowed: frozenset[str] = frozenset()
     cwd: Path = field(default_factory=Path.cwd)
     id: str = ""
+    cache_export: ExportPolicy | None = None
 
 
 def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
@@ -82,6 +84,7 @@ def build_request(project: Project, results: Mapping[str, Lowered], options: Bui
         allowed=options.allowed,
         jobs=options.jobs,
         id=options.id,
+        cache_export=options.cache_export,
     )
 
 

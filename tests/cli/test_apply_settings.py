@@ -1,0 +1,52 @@
+"""Flags come before the environment, that before settings; what nobody says has its usual value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bakery.cli.apply_settings import apply_settings
+
+NOTHING: dict[str, Any] = {"files": (), "root": None, "progress": None, "runtime": "", "jobs": None}
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
+    for name in ("BAKERY_ROOT", "BAKERY_CONFIG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_nothing_set_is_the_usual(tmp_path: Path) -> None:
+    options = dict(NOTHING)
+    apply_settings(options)
+    assert options == NOTHING | {"progress": "auto", "runtime": None}
+
+
+def test_settings_stand_in_for_flags_that_were_not_given(tmp_path: Path) -> None:
+    (tmp_path / "bakery.toml").write_text('root = "r"\nprogress = "plain"\nruntime = "crun"\nmax-parallelism = 3\n')
+    options = dict(NOTHING)
+    apply_settings(options)
+    assert options == NOTHING | {"root": str(tmp_path / "r"), "progress": "plain", "runtime": "crun", "jobs": 3}
+    given = NOTHING | {"root": "/x", "progress": "tty", "runtime": "runc", "jobs": 1}
+    options = dict(given)
+    apply_settings(options)
+    assert options == given
+
+
+def test_the_environment_comes_before_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bakery.toml").write_text('root = "r"\n')
+    monkeypatch.setenv("BAKERY_ROOT", "/env")
+    options = dict(NOTHING)
+    apply_settings(options)
+    assert options["root"] is None
+
+
+def test_a_definition_from_elsewhere_brings_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "bakery.toml").write_text("max-parallelism = 3\n")
+    options = dict(NOTHING)
+    apply_settings(options, remote=True)
+    assert options["jobs"] is None
