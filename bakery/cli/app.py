@@ -10,6 +10,7 @@ VERBS = {
     "build": "Build the targets of a bake file.",
     "convert": "Write a definition in another format.",
     "fmt": "Lay out HCL files.",
+    "history": "Look at the builds that were made.",
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
     "ls": "List targets, groups and variables.",

@@ -82,3 +82,13 @@ def rfc3339(time: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 warning`, `2 warnings`."""
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: `0.4s`, `12.3s`, `2m05s`, `1h02m`."""
+    if seconds < 99.95:
+        return f"{max(0.0, seconds):.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02}s"
+    return f"{minutes // 60}h{minutes % 60:02}m"

@@ -34,7 +34,7 @@ sys.exit(main())
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_build_tidily(number: int, code: int, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "BAKERY_ROOT": str(tmp_path / "root")}
     process = subprocess.Popen(
         [sys.executable, "-c", DRIVER],
         cwd=tmp_path,
