@@ -15,7 +15,7 @@ from engine.exporters.context import ExportContext
 from engine.exporters.contract import Export, ExportResult, PlatformImage, TargetImage
 from engine.llb.definition import Edge, Vertex, walk
 from engine.request import Outcome, TargetResult, Wanted
-from engine.results import Snapshot
+from engine.results import LayerID, Snapshot
 from engine.solver.scheduler import Done, Scheduler
 from engine.telling import tell_cached, telling
 
@@ -32,10 +32,12 @@ async def deliver(
     failure: EngineError | None = None
     outcome = Outcome.FAILED
     size = 0
+    layers: dict[str, tuple[LayerID, ...]] = {}
     try:
         done = await _demand_all([platform.edge for platform in wanted.platforms], scheduler)
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
         target = _image(wanted, done)
+        layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
         for number, export in enumerate(wanted.exports):
             result = await _export(target, number, export, house)
             metadata |= result.metadata
@@ -45,7 +47,7 @@ async def deliver(
     edges = [p.edge for p in wanted.platforms if p.edge]
     steps = [v.digest for v in walk(vertices, edges) if v.op.source is None]
     hits = sum(digest not in scheduler.ran for digest in steps)
-    return TargetResult(wanted.name, outcome, metadata, failure, len(steps), hits, time.time() - begun, size)
+    return TargetResult(wanted.name, outcome, metadata, failure, len(steps), hits, time.time() - begun, size, layers)
 
 
 async def _demand_all(edges: list[Edge | None], scheduler: Scheduler) -> list[Done]:

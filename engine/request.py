@@ -12,6 +12,7 @@ from engine.digests import Digest
 from engine.exporters.contract import Export
 from engine.frontends.contract import PlatformResult
 from engine.llb.definition import Vertex
+from engine.results import LayerID
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -73,6 +74,10 @@ class BuildRequest:
     allowed: frozenset[str] = frozenset()
     jobs: int | None = None
     """How many steps may run at once; None: max(16, 4 × cores)."""
+    jobs_each: int | None = None
+    """How many steps of one target may run at once; None: as many as of all."""
+    project: str = ""
+    """The folder that tells targets of the same name apart where builds are remembered."""
     cache_export: ExportPolicy | None = None
     """Which steps' results go into exported caches; None for all."""
     id: str = ""
@@ -102,6 +107,8 @@ class TargetResult:
     seconds: float = 0.0
     size: int = 0
     """Bytes of the biggest output: of an image all its blobs as they are packed, else the files; 0 without any."""
+    layers: Mapping[str, tuple[LayerID, ...]] = field(default_factory=dict)
+    """The layers of each platform's result, the lowest first; empty if there is none."""
 
 
 @frozen

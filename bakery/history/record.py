@@ -105,6 +105,16 @@ class RecordedVertex:
 
 
 @frozen
+class RecordedLayer:
+    """One layer of a result: bytes on disk (0 while it is not here), packed (0 if it never was), and what made it."""
+
+    id: str
+    size: int = 0
+    packed: int = 0
+    by: str = ""
+
+
+@frozen
 class RecordedTarget:
     """How one target ended. `outcome` is empty for one whose build did not come so far."""
 
@@ -116,6 +126,10 @@ class RecordedTarget:
     hits: int = 0
     metadata: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
+    size: int = 0
+    """Bytes of its biggest output, packed; 0 without any."""
+    layers: Mapping[str, tuple[RecordedLayer, ...]] = field(default_factory=dict)
+    """The layers of each platform, the lowest first."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +158,9 @@ class RecordedBuild:
         """Its targets by name, in the order they were asked for."""
         ended: Mapping[str, Any] = self.result.get("targets", {})
         names = dict.fromkeys([*self.facts.get("targets", {}), *ended])
-        return {name: _target(name, self.facts.get("targets", {}).get(name, {}), ended.get(name)) for name in names}
+        asked: Mapping[str, Any] = self.facts.get("targets", {})
+        layers: Mapping[str, Any] = self.result.get("layers", {})
+        return {name: _target(name, asked.get(name, {}), ended.get(name), layers) for name in names}
 
     @cached_property
     def vertices(self) -> tuple[RecordedVertex, ...]:
@@ -288,7 +304,9 @@ def _whole(
         open_[number, stream] = held
 
 
-def _target(name: str, facts: Mapping[str, Any], ended: Mapping[str, Any] | None) -> RecordedTarget:
+def _target(
+    name: str, facts: Mapping[str, Any], ended: Mapping[str, Any] | None, layers: Mapping[str, Any]
+) -> RecordedTarget:
     if ended is None:
         return RecordedTarget(name, facts)
     return RecordedTarget(
@@ -300,4 +318,11 @@ def _target(name: str, facts: Mapping[str, Any], ended: Mapping[str, Any] | None
         int(ended["hits"]),
         ended.get("metadata", {}),
         str(ended.get("error", "")),
+        int(ended.get("size", 0)),
+        {platform: tuple(_layer(id_, layers) for id_ in ids) for platform, ids in ended.get("layers", {}).items()},
     )
+
+
+def _layer(id_: str, layers: Mapping[str, Any]) -> RecordedLayer:
+    found = layers.get(id_, {})
+    return RecordedLayer(id_, found.get("size") or 0, found.get("packed") or 0, found.get("by", ""))

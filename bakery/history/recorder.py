@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bakery.config.target import Project
+from bakery.history import layers
 from bakery.history.facts import Facts, gather
 from bakery.history.git_state import Checkout, find_checkout, is_changed
 from bakery.history.lines import Encoder, without_credentials
@@ -43,6 +44,7 @@ class Recorder:
     def __init__(self, root: Path, keep: int) -> None:
         self.id = new_id()
         self.folder = root / BUILDS / self.id
+        self._root = root
         self._shelf = Shelf(root)
         self._keep = keep
         self._began = time.time()
@@ -83,7 +85,13 @@ class Recorder:
 
     def finish(self, result: BuildResult) -> None:
         """Writes how the build ended, and takes the oldest builds away that are too many."""
-        self._end({"targets": {name: _target(target) for name, target in result.targets.items()}})
+        ids = [layer for t in result.targets.values() for chain in t.layers.values() for layer in chain]
+        self._end(
+            {
+                "targets": {name: _target(target) for name, target in result.targets.items()},
+                "layers": {id_: _safe(about) for id_, about in layers.describe(self._root, ids).items()},
+            }
+        )
 
     def fail(self, error: BaseException) -> None:
         """Writes that the build could not be done at all, or was interrupted."""
@@ -166,10 +174,14 @@ def _target(target: TargetResult) -> Facts:
     found: Facts = {"outcome": target.outcome.value, "seconds": round(target.seconds, 4)}
     found |= {"steps": target.steps, "hits": target.hits}
     metadata = {key: target.metadata[key] for key in KEPT_METADATA if key in target.metadata}
-    if metadata:
-        found["metadata"] = metadata
+    optional = {"metadata": metadata, "size": target.size, "layers": target.layers}
+    found |= {key: value for key, value in optional.items() if value}
     if target.error is not None:
         found["error"] = without_credentials(str(target.error))[:10_000]
         if vertex := getattr(target.error, "vertex", ""):
             found["step"] = vertex
     return found
+
+
+def _safe(layer: Facts) -> Facts:
+    return layer | {"by": without_credentials(layer["by"])}
