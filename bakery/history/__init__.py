@@ -8,19 +8,6 @@
 
 While a process writes a build it holds a lock on `events.jsonl`. Nothing here asks for more than the state folder, so a
 build can be copied from one machine to another and still be read.
+
+`recorder` writes, `shelf` finds (`Shelf(root).open("last")`), `record` has what is found (`RecordedBuild`).
 """
-
-from bakery.history.record import LogLine, Moved, RecordedBuild, RecordedTarget, RecordedVertex
-from bakery.history.recorder import Recorder
-from bakery.history.shelf import BuildSummary, Shelf
-
-__all__ = [
-    "BuildSummary",
-    "LogLine",
-    "Moved",
-    "RecordedBuild",
-    "RecordedTarget",
-    "RecordedVertex",
-    "Recorder",
-    "Shelf",
-]

@@ -21,7 +21,6 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 from engine.digests import Digest
@@ -42,14 +41,14 @@ def without_credentials(text: str) -> str:
     return _USERINFO.sub("", text) if "://" in text else text
 
 
-@dataclass(slots=True)
 class _Log:
     """What was kept of one vertex's log."""
 
-    written: int = 0
-    left_out: int = 0
-    tail: deque[LogChunk] = field(default_factory=deque)
-    tail_bytes: int = 0
+    def __init__(self) -> None:
+        self.written = 0
+        self.left_out = 0
+        self.tail: deque[LogChunk] = deque()
+        self.tail_bytes = 0
 
 
 class Encoder:

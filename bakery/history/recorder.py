@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
 import threading
 import time
 from collections import deque
@@ -32,7 +31,7 @@ KEPT_METADATA = ("containerimage.digest", "containerimage.config.digest", "image
 
 def new_id() -> str:
     """A name for a build: sortable by time (UTC), short, and unlike any other."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + secrets.token_hex(2)
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex()
 
 
 class Recorder:

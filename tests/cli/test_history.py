@@ -12,7 +12,8 @@ from support.build_story import cached, failing_build, known, started
 from bakery.cli.history import history
 from bakery.config.target import Project, Target
 from bakery.diagnostics import BakeryError
-from bakery.history import Recorder, Shelf
+from bakery.history.recorder import Recorder
+from bakery.history.shelf import Shelf
 from engine.errors import ExitError
 from engine.request import BuildResult, Outcome, TargetResult
 

@@ -11,8 +11,10 @@ from support.build_story import cached, digest, done, failed, failing_build, kno
 
 from bakery.config.target import Project, Target
 from bakery.diagnostics import BakeryError, SourceFile
-from bakery.history import RecordedBuild, Recorder, Shelf
 from bakery.history.lines import HEAD, TAIL
+from bakery.history.record import RecordedBuild
+from bakery.history.recorder import Recorder
+from bakery.history.shelf import Shelf
 from engine.errors import ExitError
 from engine.events import Change, Decided, Event, How
 from engine.request import BuildResult, Outcome, TargetResult
