@@ -14,6 +14,8 @@ from bakery.cli.build_options import load_request, lower_options
 
 if TYPE_CHECKING:
     from bakery.graph.lower import Lowered
+    from engine.digests import Digest
+    from engine.llb.definition import Edge, Vertex
 
 
 @click.command("llb")
@@ -24,8 +26,9 @@ if TYPE_CHECKING:
 def llb(form: str, **options: Any) -> None:
     """Print the graph of targets as LLB, without building.
 
-    JSON of one target with one platform is a list of vertices; several platforms are an object by platform, and
-    several targets an object by target. `--format pb` writes one definition as `buildctl build` reads it.
+    JSON is a list of vertices, each once, and a terminal vertex for each result. One target with several platforms is
+    an object by platform. `--format pb` writes a definition as `buildctl debug dump-llb` reads it; that of one target
+    with one platform can be built by `buildctl build`.
     """
     request = load_request(options)
     apply_settings(options, remote=bool(request.remote))
@@ -47,27 +50,33 @@ def llb(form: str, **options: Any) -> None:
 
 
 def as_json(lowered: Mapping[str, Lowered]) -> Any:
-    """The normal form of every target, with as few levels around it as there is something to tell apart."""
-    from engine.llb.json_form import normal_form, platform_forms
+    """One target in the normal form, by platform if it has several; more targets as one merged graph."""
+    from engine.llb.json_form import merged_form, normal_form, platform_forms
 
-    forms: dict[str, Any] = {}
+    if len(lowered) != 1:
+        return merged_form(*_merged(lowered))
+    platforms = next(iter(lowered.values())).result.platforms
+    if len(platforms) == 1:
+        return normal_form(platforms[0].definition)
+    return platform_forms({platform.id: platform.definition for platform in platforms})
+
+
+def _merged(lowered: Mapping[str, Lowered]) -> tuple[dict[Digest, Vertex], dict[str, Edge]]:
+    """All vertices of all targets, and the results by target, with the platform where a target has several."""
+    from bakery.graph.merge import merge
+
+    roots = {}
     for name, one in lowered.items():
-        platforms = one.result.platforms
-        if len(platforms) == 1:
-            forms[name] = normal_form(platforms[0].definition)
-        else:
-            forms[name] = platform_forms({platform.id: platform.definition for platform in platforms})
-    return next(iter(forms.values())) if len(forms) == 1 else forms
+        for platform in one.result.platforms:
+            if platform.edge:
+                roots[f"{name} {platform.id}" if len(one.result.platforms) > 1 else name] = platform.edge
+    return merge(p.definition for one in lowered.values() for p in one.result.platforms), roots
 
 
 def _write_pb(lowered: Mapping[str, Lowered]) -> None:
+    from engine.llb.definition import merged_pb
     from engine.llb.wire import encode
 
-    definitions = [platform.definition for one in lowered.values() for platform in one.result.platforms]
-    if len(definitions) != 1:
-        raise click.UsageError(
-            f"--format pb holds one definition, and these are {len(definitions)}; "
-            "name one target, and one platform with --set"
-        )
-    sys.stdout.buffer.write(encode(definitions[0].to_pb()))
+    vertices, roots = _merged(lowered)
+    sys.stdout.buffer.write(encode(merged_pb(vertices, list(roots.values()))))
     sys.stdout.buffer.flush()

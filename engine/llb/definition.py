@@ -6,7 +6,7 @@ and equal work is the same entry whoever asked for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from engine.digests import Digest, sha256
@@ -116,13 +116,7 @@ class Definition:
 
     def to_pb(self) -> RawDefinition:
         """The record that BuildKit reads; no vertices at all for an empty file system."""
-        if self.root is None:
-            return RawDefinition()
-        order = list(self.walk())
-        terminal = encode(Op(inputs=(Input(self.root.vertex, self.root.index),)))
-        metadata: dict[str, OpMetadata] = {v.digest: _metadata(v.note) for v in order}
-        metadata[sha256(terminal)] = OpMetadata(caps=dict.fromkeys(sorted(TERMINAL_CAPS), True))
-        return RawDefinition((*(encode(v.op) for v in order), terminal), metadata, _source_map(order))
+        return merged_pb(self.vertices, [self.root] if self.root else [])
 
     @classmethod
     def from_pb(cls, raw: RawDefinition) -> Definition:
@@ -166,6 +160,17 @@ def walk(vertices: Mapping[Digest, Vertex], roots: Iterable[Edge]) -> Iterator[V
                 stack += [(digest, at + 1), (Digest(inputs[at].digest), 0)]
             else:
                 yield vertices[digest]
+
+
+def merged_pb(vertices: Mapping[Digest, Vertex], roots: Sequence[Edge]) -> RawDefinition:
+    """One record of a graph with many results: its terminal vertex has them all as inputs, in their order."""
+    if not roots:
+        return RawDefinition()
+    order = list(walk(vertices, roots))
+    terminal = encode(Op(inputs=tuple(Input(root.vertex, root.index) for root in roots)))
+    metadata: dict[str, OpMetadata] = {v.digest: _metadata(v.note) for v in order}
+    metadata[sha256(terminal)] = OpMetadata(caps=dict.fromkeys(sorted(TERMINAL_CAPS), True))
+    return RawDefinition((*(encode(v.op) for v in order), terminal), metadata, _source_map(order))
 
 
 def merge_notes(one: Note, other: Note) -> Note:

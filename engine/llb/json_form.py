@@ -6,11 +6,11 @@ last; `digest` is null for what hangs on a local source, since a session's name 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from engine.digests import Digest, sha256
-from engine.llb.definition import COMMAND_KEY, Definition, Note, Vertex
+from engine.llb.definition import COMMAND_KEY, Definition, Edge, Note, Vertex, walk
 from engine.llb.nodes import LOCAL_SCHEME
 from engine.llb.ops import Input, LinuxResources, Op
 from engine.llb.wire import encode, to_json
@@ -22,28 +22,41 @@ def normal_form(definition: Definition) -> list[dict[str, Any]]:
     """The vertices of a definition as plain data; empty for an empty file system."""
     if definition.root is None:
         return []
-    numbers: dict[Digest, int] = {}
-    sessions: set[Digest] = set()
-    groups: dict[str, int] = {}
-    out = []
-    notes = []
-    for vertex in definition.walk():
-        if _is_local(vertex) or any(edge.vertex in sessions for edge in vertex.inputs):
-            sessions.add(vertex.digest)
-        numbers[vertex.digest] = len(numbers)
-        out.append(_vertex(vertex, numbers, groups, vertex.digest in sessions))
-        notes.append(vertex.note)
-    root = definition.root
-    terminal = sha256(encode(Op(inputs=(Input(root.vertex, root.index),))))
-    out.append(
-        {
-            "digest": None if root.vertex in sessions else terminal,
-            "inputs": [[numbers[root.vertex], root.index]],
+    listing = _Listing(definition.walk())
+    return [*listing.vertices, listing.terminal(definition.root)]
+
+
+def merged_form(vertices: Mapping[Digest, Vertex], results: Mapping[str, Edge]) -> list[dict[str, Any]]:
+    """One graph with many results: every vertex once, then a terminal vertex for each result with its name."""
+    listing = _Listing(walk(vertices, results.values()))
+    return [*listing.vertices, *({"result": name} | listing.terminal(edge) for name, edge in results.items())]
+
+
+class _Listing:
+    """Vertices by number, in the order of a walk."""
+
+    def __init__(self, walked: Iterable[Vertex]) -> None:
+        self.vertices: list[dict[str, Any]] = []
+        self._numbers: dict[Digest, int] = {}
+        self._sessions: set[Digest] = set()
+        self._notes: list[Note] = []
+        groups: dict[str, int] = {}
+        for vertex in walked:
+            if _is_local(vertex) or any(edge.vertex in self._sessions for edge in vertex.inputs):
+                self._sessions.add(vertex.digest)
+            self._numbers[vertex.digest] = len(self._numbers)
+            self.vertices.append(_vertex(vertex, self._numbers, groups, vertex.digest in self._sessions))
+            self._notes.append(vertex.note)
+
+    def terminal(self, root: Edge) -> dict[str, Any]:
+        """The vertex that names a result."""
+        digest = sha256(encode(Op(inputs=(Input(root.vertex, root.index),))))
+        return {
+            "digest": None if root.vertex in self._sessions else digest,
+            "inputs": [[self._numbers[root.vertex], root.index]],
             "op": {},
-            "caps": terminal_caps(notes),
+            "caps": terminal_caps(self._notes),
         }
-    )
-    return out
 
 
 def platform_forms(definitions: Mapping[str, Definition]) -> dict[str, list[dict[str, Any]]]:
