@@ -21,7 +21,7 @@ from engine.house import House
 from engine.llb.definition import walk
 from engine.request import BuildRequest, BuildResult, TargetResult, Wanted
 from engine.solver.entitlements import check_entitlements
-from engine.solver.solver import solving
+from engine.solver.solver import Circumstances, solving
 from engine.state import State, default_root
 from engine.workshop import Wishes, Workshop, build_id
 
@@ -89,9 +89,8 @@ class Engine:
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
         results: dict[str, TargetResult] = {}
 
-        async with solving(
-            request.vertices, roots, workshop, house.listener, jobs=request.jobs, owners=owners
-        ) as scheduler:
+        how = Circumstances(request.jobs, request.jobs_each, owners, request.project)
+        async with solving(request.vertices, roots, workshop, house.listener, how) as scheduler:
 
             async def one(wanted: Wanted) -> None:
                 results[wanted.name] = await deliver(wanted, request.vertices, scheduler, house)

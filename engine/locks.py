@@ -22,13 +22,37 @@ async def file_lock(path: Path) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
+@asynccontextmanager
+async def try_file_lock(path: Path) -> AsyncIterator[bool]:
+    """Holds the lock file at `path` if nobody else does; whether that is so. Never waits."""
+    descriptor = _try_acquire(path)
+    if descriptor is None:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        os.unlink(path)
+        os.close(descriptor)
+
+
 async def _acquire(path: Path) -> int:
+    while True:
+        descriptor = _try_acquire(path)
+        if descriptor is not None:
+            return descriptor
+        await wait_until_free(path)
+
+
+def _try_acquire(path: Path) -> int | None:
+    """The descriptor that holds the lock; None if somebody else has it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if not _try_lock(descriptor):
-                await _wait(path)
-            elif _still_named(path, descriptor):
+                os.close(descriptor)
+                return None
+            if _still_named(path, descriptor):
                 return descriptor
         except BaseException:
             os.close(descriptor)
@@ -36,7 +60,7 @@ async def _acquire(path: Path) -> int:
         os.close(descriptor)
 
 
-async def _wait(path: Path) -> None:
+async def wait_until_free(path: Path) -> None:
     """Returns when the lock was free for a moment. The waiting thread has a descriptor of its own, so that it may be
     left behind when the wait is cancelled."""
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
+from engine.cache.content.trees import TreeChanges
+from engine.cache.memory import TargetMemory
 from engine.cache.records import RecordStore
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.events import Listener, LogChunk, Status, Stream, VertexCompleted, VertexStarted
 from engine.llb.definition import Vertex
-from engine.locks import file_lock
+from engine.locks import try_file_lock, wait_until_free
 from engine.ops.context import StepContext
 from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
@@ -91,11 +94,27 @@ class Workshop:
                     await self.ensure(result)
         return await self._operation(vertex).run(inputs, self._context(vertex))
 
-    @asynccontextmanager
-    async def lock(self, key: str) -> AsyncIterator[None]:
-        """Held against other processes that use the state folder."""
-        async with file_lock(self._house.state.locks / key):
-            yield
+    def try_lock(self, key: str) -> AbstractAsyncContextManager[bool]:
+        """Held against other processes that use the state folder; False if one of them has it."""
+        return try_file_lock(self._house.state.locks / key)
+
+    async def wait_lock(self, key: str) -> None:
+        """Returns when nobody has a key's lock, or it was free for a moment."""
+        await wait_until_free(self._house.state.locks / key)
+
+    @cached_property
+    def memory(self) -> TargetMemory:
+        """What is remembered of earlier builds."""
+        return TargetMemory(self._house.state)
+
+    async def compare(self, question: LocalQuestion, before: Digest) -> TreeChanges | None:
+        """How the content of a folder differs from what had another checksum."""
+        tree, selections = question
+        return await trio.to_thread.run_sync(self._house.contents.compare, tree, selections, before)
+
+    async def remember(self, questions: Sequence[LocalQuestion]) -> None:
+        """Keeps what folders hold, all in one thread."""
+        await trio.to_thread.run_sync(self._house.contents.remember, questions)
 
     async def ensure(self, snapshot: Snapshot) -> None:
         """Brings the layers of a snapshot here, told as progress of the source that they came with."""
@@ -117,6 +136,9 @@ class Workshop:
             await self._house.snapshots.ensure(snapshot, progress)
         except EngineError as error:
             self._listener(VertexCompleted(vertex.digest, time.time(), error=error.message))
+            raise
+        except BaseException:  # also a cancellation that comes as a group
+            self._listener(VertexCompleted(vertex.digest, time.time(), error="context canceled", cancelled=True))
             raise
         self._listener(VertexCompleted(vertex.digest, time.time()))
 

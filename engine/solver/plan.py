@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from engine.cache.records import Record
 from engine.digests import Digest
 from engine.llb.definition import Edge, Vertex
+from engine.solver.keys import DefinitionKeys, Facts
 from engine.values import frozen
 
 
@@ -22,6 +23,17 @@ class Plan:
     runs: tuple[Digest, ...]
     sources: tuple[Digest, ...]
     passed: tuple[Digest, ...]
+
+
+@frozen
+class Prepared:
+    """What is wanted, and everything that is known of it before any work. `order` has inputs before what uses them."""
+
+    vertices: Mapping[Digest, Vertex]
+    order: tuple[Vertex, ...]
+    facts: Facts
+    keys: DefinitionKeys
+    plan: Plan
 
 
 def make_plan(

@@ -7,16 +7,16 @@ and nothing here has to know what targets are. A failure is kept: who demands th
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
 import trio
 
 from engine.cache.records import Record, new_identity
 from engine.digests import Digest
-from engine.errors import EngineError, StepError
-from engine.events import Listener, VertexCompleted, VertexStarted
+from engine.errors import EngineError
+from engine.events import Change, How
 from engine.llb.definition import Edge, Vertex
 from engine.ops.contract import Dependency
 from engine.results import LocalTree, Result, Snapshot
@@ -29,10 +29,16 @@ from engine.solver.keys import (
     dependencies,
     identity_token,
 )
-from engine.solver.plan import Plan
+from engine.solver.plan import Prepared
+from engine.solver.reasons import Reasons
 from engine.solver.services import Importer, Services
+from engine.solver.slots import Slots
+from engine.solver.tell import Teller
+from engine.solver.waits import Waits
 from engine.sources.contract import Resolved
 from engine.values import frozen
+
+Inputs = Sequence[tuple[Edge, Dependency, "Done"]]
 
 
 @frozen
@@ -60,39 +66,45 @@ class _Job:
     error: EngineError | None = None
 
 
+@frozen
+class Helpers:
+    """What the scheduler leaves to others: doing, choosing who is next, saying why, telling, noting who waits."""
+
+    services: Services
+    slots: Slots
+    reasons: Reasons
+    teller: Teller
+    waits: Waits
+    importer: Importer | None = None
+
+
 class Scheduler:
     """Runs the vertices of a plan, in a nursery that outlives every demand.
 
-    `jobs` bounds how many vertices are at work at once; those that wait for their inputs do not count.
+    `Slots` bounds how many vertices are at work at once; those that wait for their inputs, or for another process that
+    does the same work, do not count.
     """
 
-    def __init__(
-        self,
-        vertices: Mapping[Digest, Vertex],
-        facts: Facts,
-        keys: DefinitionKeys,
-        plan: Plan,
-        services: Services,
-        listener: Listener,
-        jobs: int,
-        nursery: trio.Nursery,
-        clock: Callable[[], float] = time.time,
-        importer: Importer | None = None,
-    ) -> None:
-        self._vertices = vertices
-        self._facts = facts
-        self._keys = keys
-        self._plan = plan
-        self._services = services
-        self._listener = listener
-        self._limiter = trio.CapacityLimiter(jobs)
+    def __init__(self, prepared: Prepared, helpers: Helpers, nursery: trio.Nursery) -> None:
+        self._vertices = prepared.vertices
+        self._facts = prepared.facts
+        self._keys = prepared.keys
+        self._plan = prepared.plan
+        self._services = helpers.services
+        self._slots = helpers.slots
+        self._reasons = helpers.reasons
+        self._teller = helpers.teller
+        self._waits = helpers.waits
+        self._importer = helpers.importer
         self._nursery = nursery
-        self._clock = clock
-        self._importer = importer
         self._jobs: dict[Digest, _Job] = {}
         self._leaders: dict[str, Digest] = {}
-        self.ran: set[Digest] = set()
-        """The vertices that were really run."""
+        self.begun: set[Digest] = set()
+        """The vertices that were begun to run."""
+        self.ran: dict[Digest, float] = {}
+        """The vertices that were run to their end, and how many seconds that took."""
+        self.found: set[Digest] = set()
+        """The vertices that turned out to be known when their inputs were there."""
 
     @property
     def facts(self) -> Facts:
@@ -140,7 +152,7 @@ class Scheduler:
 
     async def _finish(self, vertex: Vertex) -> Done:
         if vertex.digest in self._facts.unresolved:
-            raise self._fail(vertex, self._facts.unresolved[vertex.digest])
+            raise self._teller.failed(vertex, self._facts.unresolved[vertex.digest])
         if vertex.digest in self._facts.resolved:
             return _source_done(self._facts.resolved[vertex.digest])
         record = self._plan.hits.get(vertex.digest)
@@ -156,19 +168,43 @@ class Scheduler:
 
     async def _follow(self, vertex: Vertex, leader: Digest) -> Done:
         """Another vertex with the same key does the work: equal keys are equal work."""
-        done = await self.demand(leader)
-        self._say_cached(vertex)
+        with self._waits.noted(vertex.name, lambda: f"waits for the same work of {self._vertices[leader].name}"):
+            done = await self.demand(leader)
+        self._say_found(vertex, How.EQUAL)
         return done
 
     async def _evaluate(self, vertex: Vertex) -> Done:
         problem = self._keys.problems.get(vertex.digest)
         if problem is not None:
-            raise self._fail(vertex, problem)
+            raise self._teller.failed(vertex, problem)
         inputs = await self._demand_inputs(vertex)
-        async with self._limiter:
-            return await self._hit_or_run(vertex, inputs)
+        try:
+            return await self._with_key(vertex, inputs)
+        except EngineError as error:
+            raise self._teller.failed(vertex, error) from error
 
-    async def _demand_inputs(self, vertex: Vertex) -> Sequence[tuple[Edge, Dependency, Done]]:
+    async def _with_key(self, vertex: Vertex, inputs: Inputs) -> Done:
+        async with self._slot(vertex):
+            with self._waits.noted(vertex.name, lambda: "looks at its inputs"):
+                checksums = [await self._checksum(edge, dependency, done) for edge, dependency, done in inputs]
+            key = self._content_key(vertex, inputs, checksums)
+            async with self._services.try_lock(key) as held:
+                if held:
+                    return await self._hit_or_run(vertex, inputs, key, checksums)
+        # Another process is at the same work. Wait for it without taking the place of a step that could run; when it
+        # has been killed, the lock is free and nothing is known, and the work is ours.
+        with self._waits.noted(vertex.name, lambda: "waits for another process that does the same"):
+            await self._services.wait_lock(key)
+        return await self._with_key(vertex, inputs)
+
+    @asynccontextmanager
+    async def _slot(self, vertex: Vertex) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            with self._waits.noted(vertex.name, lambda: f"waits for a place ({self._slots})"):
+                await stack.enter_async_context(self._slots.taken(vertex.digest))
+            yield
+
+    async def _demand_inputs(self, vertex: Vertex) -> Inputs:
         """All inputs at once. The first that fails cancels the demands for the others."""
         found: dict[int, Done] = {}
         wanted = dependencies(vertex, self._facts.cache_maps)
@@ -181,42 +217,38 @@ class Scheduler:
                 failed.append(error)
                 nursery.cancel_scope.cancel()
 
-        async with trio.open_nursery() as nursery:
-            for position, (edge, _) in enumerate(wanted):
-                nursery.start_soon(get, position, edge.vertex)
+        with self._waits.noted(vertex.name, lambda: self._missing(found, wanted)):
+            async with trio.open_nursery() as nursery:
+                for position, (edge, _) in enumerate(wanted):
+                    nursery.start_soon(get, position, edge.vertex)
         if failed:
             raise failed[0]
         return [(edge, dependency, found[position]) for position, (edge, dependency) in enumerate(wanted)]
 
-    async def _hit_or_run(self, vertex: Vertex, inputs: Sequence[tuple[Edge, Dependency, Done]]) -> Done:
-        save = self._keys.save.get(vertex.digest)
-        try:
-            checksums = [await self._checksum(edge, dependency, done) for edge, dependency, done in inputs]
-            by_content = self._content_key(vertex, inputs, checksums)
-            async with self._services.lock(by_content):
-                if not vertex.note.ignore_cache:
-                    record = self._services.records.find([by_content]).get(by_content)
-                    if record is None and self._importer is not None:
-                        record = await self._importer.by_content(vertex, checksums)
-                    if record is not None:
-                        self._remember(vertex, [save, by_content], record)
-                        self._say_cached(vertex)
-                        return Done(record.results, record.identity)
-                return await self._run(vertex, inputs, [save, by_content])
-        except EngineError as error:
-            raise self._fail(vertex, error) from error
+    def _missing(self, found: Mapping[int, Done], wanted: Sequence[tuple[Edge, Dependency]]) -> str:
+        names = [self._vertices[edge.vertex].name for n, (edge, _) in enumerate(wanted) if n not in found]
+        return "waits for " + ", ".join(names)
 
-    def _content_key(
-        self,
-        vertex: Vertex,
-        inputs: Sequence[tuple[Edge, Dependency, Done]],
-        checksums: Sequence[Digest | None],
-    ) -> str:
-        tokens = [
-            content_token(checksum) if checksum else identity_token(done.identity, edge.index, dependency)
-            for (edge, dependency, done), checksum in zip(inputs, checksums, strict=True)
-        ]
-        return content_key(self._facts.cache_maps[vertex.digest].digest, tokens)
+    async def _hit_or_run(
+        self, vertex: Vertex, inputs: Inputs, by_content: str, checksums: Sequence[Digest | None]
+    ) -> Done:
+        save = self._keys.save.get(vertex.digest)
+        if not vertex.note.ignore_cache:
+            record = await self._find(vertex, by_content, checksums)
+            if record is not None:
+                self._remember(vertex, [save, by_content], record)
+                self._say_found(vertex, How.CONTENT)
+                return Done(record.results, record.identity)
+        return await self._run(vertex, inputs, [save, by_content])
+
+    async def _find(self, vertex: Vertex, by_content: str, checksums: Sequence[Digest | None]) -> Record | None:
+        """By its content, by its definition (another process may have done it since we looked), or by import."""
+        keys = [by_content, *filter(None, [self._keys.keys.get(vertex.digest)])]
+        found = self._services.records.find(keys)
+        for key in keys:
+            if key in found:
+                return found[key]
+        return None if self._importer is None else await self._importer.by_content(vertex, checksums)
 
     async def _checksum(self, edge: Edge, dependency: Dependency, done: Done) -> Digest | None:
         """The checksum of what an op takes from an input; None where the input counts by what made it."""
@@ -228,41 +260,55 @@ class Scheduler:
             return checksum
         return None if dependency.content is None else await self._services.checksum(result, dependency.content)
 
-    async def _run(
-        self, vertex: Vertex, inputs: Sequence[tuple[Edge, Dependency, Done]], keys: Sequence[str | None]
-    ) -> Done:
-        begun = self._clock()
-        self._listener(VertexStarted(vertex.digest, begun))
-        self.ran.add(vertex.digest)
+    def _content_key(self, vertex: Vertex, inputs: Inputs, checksums: Sequence[Digest | None]) -> str:
+        tokens = [
+            content_token(checksum) if checksum else identity_token(done.identity, edge.index, dependency)
+            for (edge, dependency, done), checksum in zip(inputs, checksums, strict=True)
+        ]
+        return content_key(self._facts.cache_maps[vertex.digest].digest, tokens)
+
+    async def _run(self, vertex: Vertex, inputs: Inputs, keys: Sequence[str | None]) -> Done:
+        await self._say_why(vertex, inputs)
+        begun = self._teller.started(vertex.digest)
+        self.begun.add(vertex.digest)
         try:
-            results = await self._services.run(vertex, [done.output(edge.index) for edge, _, done in inputs])
-        except trio.Cancelled:
-            self._listener(VertexCompleted(vertex.digest, self._clock(), cancelled=True, error="context canceled"))
+            with self._waits.noted(vertex.name, lambda: "runs"):
+                results = await self._services.run(vertex, [done.output(edge.index) for edge, _, done in inputs])
+        except EngineError:
             raise
-        ended = self._clock()
+        except BaseException as error:
+            # What a nursery of the operation cancelled comes as a group, which `except Cancelled` would not see.
+            if not isinstance(error, Exception):
+                self._teller.cancelled(vertex.digest)
+            raise
+        seconds = self._teller.clock() - begun
         snapshots = tuple(r if isinstance(r, Snapshot) else None for r in results)
-        record = Record(snapshots, new_identity(), ended - begun)
+        record = Record(snapshots, new_identity(), seconds)
         self._remember(vertex, keys, record)
-        self._listener(VertexCompleted(vertex.digest, ended))
+        self.ran[vertex.digest] = seconds
+        self._teller.completed(vertex.digest)
         return Done(snapshots, record.identity, cached=False)
+
+    async def _say_why(self, vertex: Vertex, inputs: Inputs) -> None:
+        redone = [position for position, (_, _, done) in enumerate(inputs) if not done.cached]
+        reason = self._reasons.why(vertex, redone)
+        changes, more = list(reason.changes), 0
+        for position, before in reason.files:
+            edge, dependency, done = inputs[position]
+            tree = done.output(edge.index)
+            assert isinstance(tree, LocalTree)
+            found = await self._services.compare((tree, dependency.content or WHOLE), before)
+            changes += [Change("file", *paths) for paths in found.paths] if found else []
+            more += found.more if found else 0
+        self._teller.must_run(vertex.digest, reason.cause.value, tuple(changes), more)
 
     def _remember(self, vertex: Vertex, keys: Sequence[str | None], record: Record) -> None:
         known = [key for key in keys if key is not None]
         self._services.records.save(known, record, vertex=vertex.digest, name=vertex.name)
 
-    def _say_cached(self, vertex: Vertex) -> None:
-        now = self._clock()
-        self._listener(VertexStarted(vertex.digest, now))
-        self._listener(VertexCompleted(vertex.digest, now, cached=True))
-
-    def _fail(self, vertex: Vertex, error: EngineError) -> EngineError:
-        """The error with its place, told once as the vertex's own."""
-        error.at(vertex.note.places, vertex.name)
-        now = self._clock()
-        if not isinstance(error, StepError):
-            self._listener(VertexStarted(vertex.digest, now))
-        self._listener(VertexCompleted(vertex.digest, now, error=error.message))
-        return error
+    def _say_found(self, vertex: Vertex, how: How) -> None:
+        self.found.add(vertex.digest)
+        self._teller.cached([vertex.digest], how)
 
 
 def _source_done(resolved: Resolved) -> Done:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
+from engine.cache.content.trees import TreeChanges
+from engine.cache.memory import Remembered
 from engine.cache.records import Record
 from engine.digests import Digest
 from engine.errors import EngineError
@@ -37,6 +39,22 @@ class Records(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What targets were made of when they were last built; `project` tells those of the same name apart."""
+
+    def fingerprints(self, project: str) -> Mapping[str, str]:
+        """Of each target that is known of a project."""
+        ...
+
+    def load(self, project: str, targets: Iterable[str]) -> Mapping[str, Remembered]:
+        """What is known of some targets."""
+        ...
+
+    def save(self, project: str, targets: Mapping[str, Remembered]) -> None:
+        """Replaces what is known of some targets."""
+        ...
+
+
 class Services(Protocol):
     """Everything that the solver asks others to do."""
 
@@ -65,8 +83,25 @@ class Services(Protocol):
         """Does the work of an op vertex. Raises EngineError."""
         ...
 
-    def lock(self, key: str) -> AbstractAsyncContextManager[None]:
-        """Held while a key's work is done: no other process that uses the state folder does the same meanwhile."""
+    def try_lock(self, key: str) -> AbstractAsyncContextManager[bool]:
+        """Held while a key's work is done, so that nobody else does the same; False if somebody is at it already."""
+        ...
+
+    async def wait_lock(self, key: str) -> None:
+        """Returns when nobody is at a key's work any more."""
+        ...
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered of earlier builds."""
+        ...
+
+    async def compare(self, question: LocalQuestion, before: Digest) -> TreeChanges | None:
+        """How the content of a folder differs from what had another checksum; None if that is not known."""
+        ...
+
+    async def remember(self, questions: Sequence[LocalQuestion]) -> None:
+        """Keeps what the folders hold, to compare it with later."""
         ...
 
 

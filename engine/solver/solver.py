@@ -9,24 +9,49 @@ import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import field
 
 import trio
 
 from engine.digests import Digest
 from engine.errors import EngineError
-from engine.events import Listener, VertexCompleted, VertexKnown, VertexStarted
+from engine.events import Listener, VertexKnown
 from engine.llb.definition import Edge, Vertex, walk
 from engine.ops.contract import CacheMap
-from engine.solver.keys import DefinitionKeys, Facts, definition_keys, local_questions
-from engine.solver.plan import Plan, make_plan
-from engine.solver.scheduler import Scheduler
+from engine.solver.chronicle import Chronicle
+from engine.solver.keys import Facts, definition_keys, local_questions
+from engine.solver.plan import Prepared, make_plan
+from engine.solver.priorities import Priorities
+from engine.solver.scheduler import Helpers, Scheduler
 from engine.solver.services import Importer, Services
+from engine.solver.slots import Bounds, Slots
+from engine.solver.tell import Teller
+from engine.solver.waits import Waits
+from engine.solver.watchdog import Watchdog
 from engine.sources.contract import Resolved
+from engine.values import frozen
 
 
 def default_jobs() -> int:
     """How many vertices work at once: steps wait for networks and disks as much as for cores."""
     return max(16, 4 * (os.cpu_count() or 1))
+
+
+@frozen
+class Circumstances:
+    """How a graph is to be solved.
+
+    `owners` names the targets that want each vertex, and `project` the folder that tells targets of the same name
+    apart: both for display, and to remember what steps were made of. `each_target` bounds how many steps of one target
+    run at once. `importer` is asked for what is not known.
+    """
+
+    jobs: int | None = None
+    each_target: int | None = None
+    owners: Mapping[Digest, tuple[str, ...]] = field(default_factory=dict)
+    project: str = ""
+    importer: Importer | None = None
+    clock: Callable[[], float] = time.time
 
 
 @asynccontextmanager
@@ -35,35 +60,63 @@ async def solving(
     roots: Sequence[Edge],
     services: Services,
     listener: Listener,
-    *,
-    jobs: int | None = None,
-    owners: Mapping[Digest, tuple[str, ...]] | None = None,
-    clock: Callable[[], float] = time.time,
-    importer: Importer | None = None,
+    how: Circumstances | None = None,
 ) -> AsyncIterator[Scheduler]:
     """A scheduler over everything the roots need; leaving the block cancels what is still at work.
 
-    `owners` names the targets that want each vertex, for display. `importer` is asked for what is not known. Raises
-    EngineError for an op that nobody can do, and whatever the block raises.
+    Raises EngineError for an op that nobody can do, and whatever the block raises.
     """
-    order = list(walk(vertices, roots))
-    for vertex in order:
-        inputs = tuple(edge.vertex for edge in vertex.inputs)
-        names = (owners or {}).get(vertex.digest, ())
-        listener(VertexKnown(vertex.digest, vertex.name, inputs, vertex.note.group, names))
-    facts, keys, plan = await prepare(vertices, order, roots, services, importer)
-    _show_known(plan, listener, clock)
-    services.records.touch(record.identity for record in plan.hits.values())
+    how = how or Circumstances()
+    waits = Waits(how.clock)
+    watchdog = Watchdog(listener, waits, how.clock)
+    teller = Teller(watchdog.listen, how.clock)
     failed: EngineError | None = None
     async with trio.open_nursery() as nursery:
-        count = jobs or default_jobs()
+        nursery.start_soon(watchdog.watch)
+        nursery.start_soon(watchdog.obey)
         try:
-            yield Scheduler(vertices, facts, keys, plan, services, listener, count, nursery, clock, importer)
-        except EngineError as error:  # kept out of the nursery, which would wrap it in a group
+            order = list(walk(vertices, roots))
+            _show_wanted(order, how.owners, watchdog.listen)
+            prepared = await prepare(vertices, order, roots, services, importer=how.importer, waits=waits)
+            teller.cached((*prepared.plan.passed, *prepared.plan.hits))
+            services.records.touch(record.identity for record in prepared.plan.hits.values())
+            chronicle = Chronicle(how.project, how.owners, prepared, services)
+            slots = _slots(prepared, how, chronicle)
+            if slots.crowded:
+                nursery.start_soon(slots.serve)
+            helpers = Helpers(services, slots, chronicle.reasons, teller, waits, how.importer)
+            try:
+                async with trio.open_nursery() as work:
+                    scheduler = Scheduler(prepared, helpers, work)
+                    try:
+                        yield scheduler
+                    except EngineError as error:  # kept out of the nursery, which would wrap it in a group
+                        failed = error
+                    work.cancel_scope.cancel()
+            finally:
+                with trio.CancelScope(shield=True):
+                    await chronicle.write(scheduler.ran, scheduler.found)
+        except EngineError as error:
             failed = error
         nursery.cancel_scope.cancel()
     if failed is not None:
         raise failed
+
+
+def _slots(prepared: Prepared, how: Circumstances, chronicle: Chronicle) -> Slots:
+    bounds = Bounds(how.jobs or default_jobs(), how.each_target)
+    runs = prepared.plan.runs
+
+    def urgency() -> Priorities:
+        return Priorities(prepared.vertices, runs, chronicle.expected)
+
+    return Slots(bounds, how.owners, urgency, len(runs))
+
+
+def _show_wanted(order: Sequence[Vertex], owners: Mapping[Digest, tuple[str, ...]], listener: Listener) -> None:
+    for vertex in order:
+        inputs = tuple(edge.vertex for edge in vertex.inputs)
+        listener(VertexKnown(vertex.digest, vertex.name, inputs, vertex.note.group, owners.get(vertex.digest, ())))
 
 
 async def prepare(
@@ -71,17 +124,21 @@ async def prepare(
     order: Sequence[Vertex],
     roots: Sequence[Edge],
     services: Services,
+    *,
     importer: Importer | None = None,
-) -> tuple[Facts, DefinitionKeys, Plan]:
-    """Everything that can be known before any work."""
+    waits: Waits | None = None,
+) -> Prepared:
+    """Everything that can be known before any work. Raises EngineError for an op that nobody can do."""
     cache_maps: dict[Digest, CacheMap] = {}
     for vertex in order:
         if vertex.op.source is None:
             cache_maps[vertex.digest] = services.cache_map(vertex)
-    resolved, unresolved = await _resolve([v for v in order if v.op.source is not None], services)
+    waits = waits or Waits(time.time)
+    resolved, unresolved = await _resolve([v for v in order if v.op.source is not None], services, waits)
     facts = Facts(cache_maps, resolved, {}, unresolved)
     questions = list(local_questions(order, facts))
-    checksums = await services.local_checksums(questions) if questions else []
+    with waits.noted("the files of build contexts", lambda: "are read"):
+        checksums = await services.local_checksums(questions) if questions else []
     facts = Facts(cache_maps, resolved, dict(zip(questions, checksums, strict=True)), unresolved)
     keys = definition_keys(order, facts)
     records = services.records.find(keys.keys.values())
@@ -89,18 +146,19 @@ async def prepare(
     if importer is not None and plan.runs:
         imported = await importer.known(order, facts, keys)
         plan = make_plan(vertices, roots, keys.keys, {**imported, **records})
-    return facts, keys, plan
+    return Prepared(vertices, tuple(order), facts, keys, plan)
 
 
 async def _resolve(
-    sources: Sequence[Vertex], services: Services
+    sources: Sequence[Vertex], services: Services, waits: Waits
 ) -> tuple[dict[Digest, Resolved], dict[Digest, EngineError]]:
     found: dict[Digest, Resolved] = {}
     failed: dict[Digest, EngineError] = {}
 
     async def one(vertex: Vertex) -> None:
         try:
-            found[vertex.digest] = await services.resolve(vertex)
+            with waits.noted(vertex.name, lambda: "asks what it means now"):
+                found[vertex.digest] = await services.resolve(vertex)
         except EngineError as error:
             failed[vertex.digest] = error
 
@@ -108,10 +166,3 @@ async def _resolve(
         for vertex in sources:
             nursery.start_soon(one, vertex)
     return found, failed
-
-
-def _show_known(plan: Plan, listener: Listener, clock: Callable[[], float]) -> None:
-    now = clock()
-    for digest in (*plan.passed, *plan.hits):
-        listener(VertexStarted(digest, now))
-        listener(VertexCompleted(digest, now, cached=True))

@@ -5,24 +5,27 @@ A constant is a source, a sum is an op over its inputs; a result is a snapshot w
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import trio
 
+from engine.cache.content.trees import TreeChanges
+from engine.cache.memory import Remembered
 from engine.cache.records import Record
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, SourceError, StepError
 from engine.events import Event
-from engine.llb.definition import Edge, Note, Vertex
+from engine.llb.definition import Edge, Note, Vertex, walk
 from engine.llb.ops import PassthroughOp, SourceOp
 from engine.ops.contract import CacheMap, Dependency, Selection
 from engine.results import LayerID, Result, Snapshot
 from engine.solver.services import LocalQuestion
-from engine.solver.solver import solving
+from engine.solver.solver import Circumstances, solving
 from engine.sources.contract import Resolved
 
 
@@ -49,6 +52,26 @@ class Memory:
 
     def touch(self, identities: Iterable[str]) -> None:
         pass
+
+
+@dataclass
+class Remembering:
+    """What is remembered of targets; `reads` and `writes` count how often it was asked and told."""
+
+    targets: dict[tuple[str, str], Remembered] = field(default_factory=dict)
+    reads: int = 0
+    writes: int = 0
+
+    def fingerprints(self, project: str) -> dict[str, str]:
+        return {name: each.fingerprint for (where, name), each in self.targets.items() if where == project}
+
+    def load(self, project: str, targets: Iterable[str]) -> dict[str, Remembered]:
+        self.reads += 1
+        return {name: self.targets[project, name] for name in targets if (project, name) in self.targets}
+
+    def save(self, project: str, targets: Mapping[str, Remembered]) -> None:
+        self.writes += 1
+        self.targets.update({(project, name): each for name, each in targets.items()})
 
 
 class Graph:
@@ -87,8 +110,11 @@ class Arithmetic:
     ran: Counter[str] = field(default_factory=Counter)
     behaviour: dict[str, Any] = field(default_factory=dict)
     hashed: Counter[str] = field(default_factory=Counter)
+    memory: Remembering = field(default_factory=lambda: Remembering())
+    locked: dict[str, trio.Event] = field(default_factory=dict)
     at_once: int = 0
     most_at_once: int = 0
+    clock: Callable[[], float] = time.time
 
     async def resolve(self, vertex: Vertex) -> Resolved:
         assert vertex.op.source
@@ -126,14 +152,36 @@ class Arithmetic:
             self.at_once -= 1
 
     @asynccontextmanager
-    async def lock(self, key: str) -> AsyncIterator[None]:
+    async def try_lock(self, key: str) -> AsyncIterator[bool]:
         await trio.lowlevel.checkpoint()
-        yield
+        yield key not in self.locked
 
-    async def solve(self, *roots: Edge, jobs: int = 16, events: list[Event] | None = None) -> list[int]:
-        """The numbers behind some edges; the first failure is raised."""
+    async def wait_lock(self, key: str) -> None:
+        await self.locked[key].wait()
+        self.locked.pop(key, None)
+
+    async def compare(self, question: LocalQuestion, before: Digest) -> TreeChanges | None:
+        raise AssertionError("there are no folders here")
+
+    async def remember(self, questions: Sequence[LocalQuestion]) -> None:
+        assert not questions
+
+    async def solve(
+        self,
+        *roots: Edge,
+        jobs: int = 16,
+        events: list[Event] | None = None,
+        targets: Mapping[str, Edge] | None = None,
+        each_target: int | None = None,
+    ) -> list[int]:
+        """The numbers behind some edges; the first failure is raised. `targets` names some of them."""
         listener = events.append if events is not None else lambda event: None
-        async with solving(self.graph.vertices, roots, self, listener, jobs=jobs) as scheduler:
+        owners: dict[Digest, tuple[str, ...]] = {}
+        for name, edge in (targets or {}).items():
+            for vertex in walk(self.graph.vertices, [edge]):
+                owners[vertex.digest] = (*owners.get(vertex.digest, ()), name)
+        how = Circumstances(jobs, each_target, owners, "/project", clock=self.clock)
+        async with solving(self.graph.vertices, roots, self, listener, how) as scheduler:
             out: dict[Edge, int] = {}
             failed: list[EngineError] = []
 

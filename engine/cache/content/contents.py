@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple
+from functools import cached_property
 
 from engine.cache.content.files import FileDigests
 from engine.cache.content.header import EMPTY
-from engine.cache.content.selection import checksum
+from engine.cache.content.selection import Walk, checksum
+from engine.cache.content.trees import KnownTrees, TreeChanges
 from engine.digests import Digest, sha256
 from engine.ops.contract import Selection
 from engine.results import LocalTree, Result, Snapshot
@@ -57,12 +59,32 @@ class Contents:
             ChangedError: if something in it changes meanwhile.
             SourceError: as `engine.cache.content.selection.checksum`.
         """
-        view = open_tree(local)
-        files = view.folder.once(self._state, lambda: FileDigests(self._state, view.folder))
+        walk, files = self._walk(local)
         try:
-            return checksum(view, selections, files)
+            return walk.checksum(selections)
         finally:
             files.save()
+
+    def compare(self, local: LocalTree, selections: Sequence[Selection], before: Digest) -> TreeChanges | None:
+        """How a part of a folder differs from what had another checksum; None if that one is not remembered.
+
+        Raises as `of_folder`.
+        """
+        walk, _ = self._walk(local)
+        return self._trees.compare(walk, selections, before)
+
+    def remember(self, questions: Iterable[tuple[LocalTree, Sequence[Selection]]]) -> None:
+        """Keeps what is in parts of folders, to compare it with later. Raises as `of_folder`, and StateError."""
+        self._trees.remember((self._walk(local)[0], selections) for local, selections in questions)
+
+    def _walk(self, local: LocalTree) -> tuple[Walk, FileDigests]:
+        view = open_tree(local)
+        files = view.folder.once(self._state, lambda: FileDigests(self._state, view.folder))
+        return view.folder.once((self._state, local), lambda: Walk(view, files)), files
+
+    @cached_property
+    def _trees(self) -> KnownTrees:
+        return KnownTrees(self._state)
 
     def of(self, result: Result, tree: Tree, selections: Sequence[Selection]) -> Digest:
         """The checksum of a part of a result, whichever it is. Raises SourceError."""

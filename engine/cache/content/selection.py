@@ -58,21 +58,11 @@ def checksum(tree: Tree, selections: Sequence[Selection], digests: EntryDigests 
         MissingError: if a path, a required path or what a symbolic link leads to is not there.
         SourceError: if something cannot be read, or a pattern is malformed.
     """
-    walk = _Walk(tree, digests or ReadDigests(tree))
-    parts = []
-    for selection in selections or (Selection("/"),):
-        try:
-            parts.append(walk.select(selection))
-        except PatternError as error:
-            raise SourceError(str(error)) from error
-        except OSError as error:
-            name = error.filename or selection.path
-            raise SourceError(f"cannot read {name}: {error.strerror or error}") from error
-    return sha256("\0".join(parts).encode())
+    return Walk(tree, digests or ReadDigests(tree)).checksum(selections)
 
 
 @dataclass(slots=True)
-class _Taken:
+class Taken:
     """An entry on the way of a walk with filters. `path` is as the selection would write it."""
 
     path: str
@@ -85,19 +75,32 @@ class _Taken:
 
 
 @dataclass(slots=True)
-class _Walk:
+class Walk:
+    """Reads a tree for its checksums; what it has found of a folder it keeps. `folders` are the digests of folders
+    with all that is in them, by path."""
+
     tree: Tree
     digests: EntryDigests
     folders: dict[str, str] = field(default_factory=dict)
 
+    def checksum(self, selections: Sequence[Selection]) -> Digest:
+        """The checksum of several selections, of all if there are none. Raises as the function `checksum`."""
+        parts = []
+        for selection in selections or (Selection("/"),):
+            try:
+                parts.append(self.select(selection))
+            except PatternError as error:
+                raise SourceError(str(error)) from error
+            except OSError as error:
+                name = error.filename or selection.path
+                raise SourceError(f"cannot read {name}: {error.strerror or error}") from error
+        return sha256("\0".join(parts).encode())
+
     def select(self, selection: Selection) -> str:
-        """The digest of one selection."""
-        path = posixpath.normpath("/" + selection.path.lstrip("/"))
-        if not (selection.wildcard or selection.include or selection.exclude):
+        """The digest of one selection. Raises OSError, PatternError, SourceError."""
+        path, prefix = _split(selection)
+        if prefix is None:
             return self._whole(path, selection.follow_links)
-        prefix = _literal_part(path) if selection.wildcard else path
-        if prefix == "/":
-            prefix = ""
         taken = list(self._filtered(selection, path, prefix))
         for required in selection.required:
             if not any(item.path.startswith(required) for item in taken):
@@ -114,7 +117,21 @@ class _Walk:
             digest.update(each.encode())
         return "sha256:" + digest.hexdigest()
 
-    def _digest(self, item: _Taken, follow_links: bool) -> str:
+    def taken(self, selection: Selection) -> list[tuple[str, str, Entry, str]]:
+        """What a selection takes: the path as it would write it, where that is, the entry, and its digest.
+
+        Without wildcard and filters that is one entry, a folder's digest being that of all in it; else every entry on
+        its own. Raises as `select`.
+        """
+        path, prefix = _split(selection)
+        if prefix is not None:
+            items = self._filtered(selection, path, prefix)
+            return [(i.path, i.real, i.entry, self._digest(i, selection.follow_links)) for i in items]
+        real = resolve(self.tree, path, follow_last=selection.follow_links)
+        entry = self.tree.lstat(real)
+        return [] if entry is None else [(path, real, entry, self._whole(path, selection.follow_links))]
+
+    def _digest(self, item: Taken, follow_links: bool) -> str:
         if item.top and follow_links and item.entry.is_link:
             return self._whole(item.path, follow_links=True)
         return self.digests.of(item.real, item.entry)
@@ -136,7 +153,7 @@ class _Walk:
             assert entry is not None
             if path in self.folders:
                 continue
-            children = self._children(path)
+            children = self.children(path)
             order.append((path, entry, children))
             rest += [(child, each) for _, child, each in children if each.is_dir]
         for path, entry, children in reversed(order):
@@ -147,7 +164,8 @@ class _Walk:
             self.folders[path] = "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
         return self.folders[top]
 
-    def _children(self, path: str) -> list[tuple[str, str, Entry]]:
+    def children(self, path: str) -> list[tuple[str, str, Entry]]:
+        """Name, path and entry of each thing in a folder, in the order of the names' bytes. Raises OSError."""
         folder = path if path != "/" else ""
         if isinstance(self.tree, LocalView):
             return [(name, f"{folder}/{name}", entry) for name, entry in self.tree.entries(path)]
@@ -159,7 +177,7 @@ class _Walk:
                 out.append((name, child, entry))
         return out
 
-    def _filtered(self, selection: Selection, path: str, prefix: str) -> Iterator[_Taken]:
+    def _filtered(self, selection: Selection, path: str, prefix: str) -> Iterator[Taken]:
         """The entries that count, in the order in which they are hashed."""
         include, exclude = PatternMatcher(selection.include), PatternMatcher(selection.exclude)
         tops = self._tops(path, prefix, selection.wildcard)
@@ -167,10 +185,10 @@ class _Walk:
             self.digests.prepare(top.real)
         if path == "/":
             # Its name ends in a slash, so its own header does not count: what is in it are the tops.
-            tops = [_Taken(f"/{name}", real, entry, True) for name, real, entry in self._children("/")]
+            tops = [Taken(f"/{name}", real, entry, True) for name, real, entry in self.children("/")]
         for top in tops:
             base = "" if path == "/" else top.path
-            parents: list[_Taken] = []
+            parents: list[Taken] = []
             rest = [top]
             while rest:
                 item = rest.pop()
@@ -185,29 +203,29 @@ class _Walk:
                     yield item
                 if item.entry.is_dir:
                     parents.append(item)
-                    children = self._children(item.real)
-                    rest += [_Taken(f"{item.path}/{n}", real, entry, False) for n, real, entry in reversed(children)]
+                    children = self.children(item.real)
+                    rest += [Taken(f"{item.path}/{n}", real, entry, False) for n, real, entry in reversed(children)]
 
-    def _tops(self, path: str, prefix: str, wildcard: bool) -> Iterable[_Taken]:
+    def _tops(self, path: str, prefix: str, wildcard: bool) -> Iterable[Taken]:
         """What the selection's path names: one entry, or those that its pattern matches."""
         real = resolve(self.tree, prefix or "/", follow_last=wildcard)
         entry = self.tree.lstat(real)
         if entry is None:
             return []
-        found = [_Taken(prefix, real, entry, True)]
+        found = [Taken(prefix, real, entry, True)]
         for part in path.removeprefix(prefix).strip("/").split("/") if wildcard else []:
             matching = glob(part)
             found = [
-                _Taken(f"{item.path}/{name}", child, each, True)
+                Taken(f"{item.path}/{name}", child, each, True)
                 for item in found
                 if item.entry.is_dir
-                for name, child, each in self._children(item.real)
+                for name, child, each in self.children(item.real)
                 if matching.fullmatch(name)
             ]
         return found
 
 
-def _takes(item: _Taken, base: str, parents: list[_Taken], include: PatternMatcher, exclude: PatternMatcher) -> bool:
+def _takes(item: Taken, base: str, parents: list[Taken], include: PatternMatcher, exclude: PatternMatcher) -> bool:
     """Whether the filters let an entry through; notes what they said, for those below."""
     path = item.path[len(base) + 1 :]
     parent = parents[-1] if parents else None
@@ -220,6 +238,15 @@ def _takes(item: _Taken, base: str, parents: list[_Taken], include: PatternMatch
         if item.exclude.matched:
             return False
     return True
+
+
+def _split(selection: Selection) -> tuple[str, str | None]:
+    """The cleaned path, and the part of it before any wildcard if entries are to be listed one by one."""
+    path = posixpath.normpath("/" + selection.path.lstrip("/"))
+    if not (selection.wildcard or selection.include or selection.exclude):
+        return path, None
+    prefix = _literal_part(path) if selection.wildcard else path
+    return path, "" if prefix == "/" else prefix
 
 
 def _literal_part(path: str) -> str:

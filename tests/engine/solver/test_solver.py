@@ -11,7 +11,7 @@ from support import arithmetic
 from support.arithmetic import Arithmetic, Graph
 
 from engine.errors import EngineError
-from engine.events import Event, VertexCompleted, VertexStarted
+from engine.events import Decided, Event, VertexCompleted, VertexStarted
 from engine.llb.definition import Edge
 
 
@@ -262,5 +262,5 @@ def test_each_run_is_told_with_a_start_and_an_end() -> None:
     events: list[Event] = []
     solve(Arithmetic(g), top, events=events)
     mine = [e for e in events if getattr(e, "digest", None) == top.vertex]
-    assert [type(e) for e in mine[1:]] == [VertexStarted, VertexCompleted]
+    assert [type(e) for e in mine[1:]] == [Decided, VertexStarted, VertexCompleted]
     assert not mine[-1].cached
