@@ -18,7 +18,7 @@ def build(debug_all: bool, /, debug: bool, **options: Any) -> int:
     listing = list_request(options)
     request = load_request(options)
     from bakery import config
-    from bakery.cli.report import report_warnings
+    from bakery.cli.complaints import report_warnings
     from bakery.config import printing
 
     if listing is not None:

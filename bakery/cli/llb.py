@@ -34,7 +34,7 @@ def llb(form: str, **options: Any) -> None:
     apply_settings(options, remote=bool(request.remote))
     from bakery import config
     from bakery.cli.grants import check_grants
-    from bakery.cli.report import report_warnings
+    from bakery.cli.complaints import report_warnings
     from bakery.cli.run import build_options
     from bakery.graph.build import lower_project
 

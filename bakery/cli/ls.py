@@ -17,7 +17,7 @@ from bakery.config.target import Listing, NamedDescription, VariableInfo
 def ls(form: str, **options: Any) -> None:
     """List targets, groups and variables."""
     from bakery import config
-    from bakery.cli.report import report_warnings
+    from bakery.cli.complaints import report_warnings
 
     listing = config.list_declared(load_request(options))
     report_warnings(listing.warnings)

@@ -32,7 +32,7 @@ def _run() -> int:
         result = cli.main(prog_name="bakery", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except BakeryError as error:
-        from bakery.cli.report import report_error
+        from bakery.cli.complaints import report_error
 
         report_error(error)
         return error.exit_code
