@@ -20,6 +20,7 @@ from engine.events import Listener
 from engine.house import House
 from engine.llb.definition import walk
 from engine.request import BuildRequest, BuildResult, TargetResult, Wanted
+from engine.snapshots import user_namespace
 from engine.solver.entitlements import check_entitlements
 from engine.solver.solver import Circumstances, solving
 from engine.state import State, default_root
@@ -47,11 +48,13 @@ class Engine:
     ) -> AsyncIterator[Engine]:
         """An engine over the state folder `root` (see `engine.state.default_root`), closed when the block ends.
 
-        `runtime` names the sandbox (`bubblewrap`, `crun`, `runc`), empty for the default.
+        `runtime` names the sandbox (`bubblewrap`, `crun`, `runc`), empty for the default. Who is not root becomes root
+        in a user namespace here, which a process with several threads cannot; see `engine.snapshots.user_namespace`.
 
         Raises:
             StateError: if the folder cannot be used.
         """
+        user_namespace.enter()
         state = State.open(root or default_root())
         house = House(state, listener, runtime)
         try:

@@ -2,6 +2,7 @@
 
     ROOT/
       version           the format of this folder, a number
+      ids               the user ids that owners of files in it are written with (a user namespace's map)
       state.db          all records (WAL)
       blobs/sha256/HEX  verified blobs, named by their content
       layers/ID/        layers in overlayfs form, complete and never changed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import posixpath
@@ -75,6 +76,7 @@ class ExecOperation:
         import trio
 
         from engine.ops.exec_mounts import ExecMounts
+        from engine.snapshots import user_namespace
 
         self._check_entitlements(context.allowed)
         async with _closed_in_thread() as layers:
@@ -83,9 +85,8 @@ class ExecOperation:
                     mounts = ExecMounts(self._op.mounts, inputs, context, layers, files)
                     await self._run_on(mounts, context)
             except OSError as error:
-                raise StateError(
-                    f"cannot prepare the step: {error.strerror or error}", hint="free some space"
-                ) from error
+                hint = "free some space" if error.errno == errno.ENOSPC else user_namespace.hint()
+                raise StateError(f"cannot prepare the step: {error.strerror or error}", hint=hint) from error
             return await trio.to_thread.run_sync(mounts.commit, self._vertex.name)
 
     async def _run_on(self, mounts: ExecMounts, context: StepContext) -> None:
@@ -95,7 +96,7 @@ class ExecOperation:
         from engine.ops.step_log import StepLog
         from engine.sandbox.resolver import HOSTS, RESOLV_CONF, StepFiles
         from engine.sandbox.user import UserNotFoundError, find_user
-        from engine.snapshots import namespace
+        from engine.snapshots import namespace, user_namespace
 
         namespace.enter()  # this thread, too, looks at what the others mount
         root_mount = mounts.root()
@@ -122,7 +123,9 @@ class ExecOperation:
             with StepLog(context, mounts.secrets) as log:
                 ended = await context.runtime().run(replace(step, mounts=(*resolver, *others)), root, log.write)
         if ended.code not in (self._meta.valid_exit_codes or (0,)):
-            raise ExitError(self._command, ended.code, log=log.tail, log_path=log.path)
+            failure = ExitError(self._command, ended.code, log=log.tail, log_path=log.path)
+            failure.hint = user_namespace.hint()
+            raise failure
 
     def _as_step(self, env: tuple[str, ...], cwd: str, user: User, root: Mount) -> Step:
         from engine.sandbox.contract import Step

@@ -18,6 +18,8 @@ from engine.sandbox import process
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
 from engine.sandbox.entry import NOT_EXECUTABLE, entry, not_executable
+from engine.snapshots import user_namespace
+from engine.snapshots.user_namespace import Ids
 
 _INFO = 4096
 """Bytes, more than bwrap tells."""
@@ -51,15 +53,22 @@ class Bubblewrap:
                 text = info.read(_INFO)
                 return int(json.loads(text)["child-pid"]) if text else None
 
-            program = entry(step, status_end.fileno())
+            own_sys = step.network is NetMode.NONE or user_namespace.mounts_sysfs()
+            program = entry(step, status_end.fileno(), own_sys)
             launcher = program.memory_file()
             files.callback(os.close, launcher)
-            args = [self._binary, *_arguments(step, root, info_end.fileno()), "--", f"/proc/self/fd/{launcher}"]
+            args = [
+                self._binary,
+                *_arguments(step, root, info_end.fileno()),
+                "--",
+                f"/proc/self/fd/{launcher}",
+            ]
             command = process.Command(args, files=(launcher, status_end.fileno(), info_end.fileno()))
             code = await process.run(command, listener, find_init, started)
             reached = status.read(16) or b""
         if not reached:
-            raise StepError(f"the sandbox could not be set up: {listener.said or program.problem(code) or code}")
+            problem = listener.said or program.problem(code) or code
+            raise StepError(f"the sandbox could not be set up: {problem}", hint=user_namespace.hint())
         if reached.endswith(NOT_EXECUTABLE):
             output(Stream.STDERR, not_executable(step))
         return Exit(code if code >= 0 else 128 - code)
@@ -77,6 +86,9 @@ def _arguments(step: Step, root: Path, info: int) -> Iterator[str]:
     yield from ("--dev-bind" if insecure else "--bind", str(root), "/")
     yield from ("--proc", "/proc", "--dev", "/dev", "--mqueue", "/dev/mqueue")
     yield from ("--perms", "1777", "--size", str(SHM_SIZE), "--tmpfs", "/dev/shm")
+    if user_namespace.ids() is not Ids.ALL:
+        # Either it stays, or it is covered: in a user namespace /sys can be mounted only where one is seen already.
+        yield from ("--bind" if insecure else "--ro-bind", "/sys", "/sys")
     if insecure:
         for device in _devices():
             yield from ("--dev-bind", device, device)

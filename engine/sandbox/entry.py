@@ -23,7 +23,9 @@ from engine.sandbox.defaults import (
 )
 from engine.sandbox.launcher import Argument, Launcher, Words, strings
 from engine.sandbox.seccomp import filter_program
+from engine.snapshots import user_namespace
 from engine.snapshots.kernel import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+from engine.snapshots.user_namespace import Ids
 
 RUNNING = b"r"
 """Written to the status pipe right before the program is executed."""
@@ -67,15 +69,17 @@ class Entry:
         return self._launcher.memory_file()
 
 
-def entry(step: Step, status: int) -> Entry:
+def entry(step: Step, status: int, own_sys: bool = True) -> Entry:
     """The way into a step under bubblewrap; `status` is the number of the status pipe in the new process.
+
+    `own_sys` says whether it mounts a /sys of its own; else there is this machine's.
 
     Raises:
         StepError: for a limit that does not exist.
         UnsupportedError: on a machine without a launcher.
     """
     calls = Entry()
-    _mounts(calls, step.security is SecurityMode.INSECURE)
+    _mounts(calls, step.security is SecurityMode.INSECURE, own_sys)
     _last_calls(calls, step, status)
     return calls
 
@@ -121,9 +125,13 @@ def _last_calls(calls: Entry, step: Step, status: int) -> None:
     _execute(calls, step, status)
 
 
-def _mounts(calls: Entry, insecure: bool) -> None:
+def _mounts(calls: Entry, insecure: bool, own_sys: bool) -> None:
     calls.may("unlinkat", _AT_FDCWD, "/dev/core", 0)  # bwrap makes it, Docker does not
-    calls.must("cannot mount /sys", "mount", "sysfs", "/sys", "sysfs", _SAFE | (0 if insecure else MS_RDONLY), 0)
+    if own_sys:
+        calls.must("cannot mount /sys", "mount", "sysfs", "/sys", "sysfs", _SAFE | (0 if insecure else MS_RDONLY), 0)
+    else:
+        problem = "cannot hide control groups"
+        calls.must(problem, "mount", "tmpfs", "/sys/fs/cgroup", "tmpfs", MS_RDONLY | _SAFE, 0)
     if insecure:
         for path in READONLY_PATHS:  # bwrap has made some of them read-only
             calls.may("mount", 0, path, 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
@@ -168,7 +176,10 @@ def _identity(calls: Entry, step: Step, capabilities: frozenset[str]) -> None:
             calls.must("cannot drop a capability", "prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
     calls.must("cannot clear capabilities", "prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
     groups = struct.pack(f"<{len(step.groups)}I", *step.groups)
-    calls.must("cannot set groups", "setgroups", len(step.groups), groups)
+    if user_namespace.ids() is Ids.SINGLE:  # then there are no groups to set, and the attempt is refused
+        calls.may("setgroups", len(step.groups), groups)
+    else:
+        calls.must("cannot set groups", "setgroups", len(step.groups), groups)
     calls.must(f"cannot become group {step.gid}", "setresgid", step.gid, step.gid, step.gid)
     calls.must(f"cannot become user {step.uid}", "setresuid", step.uid, step.uid, step.uid)
     mask = 0 if step.uid else mask_of(capabilities) & own_capabilities()

@@ -23,6 +23,8 @@ from engine.sandbox import process
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import CAPABILITIES, DEVICES, MASKED_PATHS, READONLY_PATHS, SHM_SIZE
 from engine.sandbox.entry import NOT_EXECUTABLE, bound_to_parent, container_entry, not_executable, own_capabilities
+from engine.snapshots import namespace, user_namespace
+from engine.snapshots.kernel import mount
 from engine.snapshots.work import WorkFolder, discard
 
 _LAUNCHER, _STATUS = 3, 4
@@ -43,6 +45,8 @@ class OCIRuntime:
 
     async def run(self, step: Step, root: Path, output: Output) -> Exit:
         """Runs a step; see `Runtime.run`. Limits of memory and processors hold where control groups can be written."""
+        if self.name == "crun":
+            _hide_second_hierarchy()
         listener = process.Listener(output)
         with ExitStack() as files:
             bundle = self._work.make("bundle")
@@ -77,7 +81,8 @@ class OCIRuntime:
             code = await process.run(command, listener, find_init, status_copy.close)
             reached = status.read(16)
         if not reached:
-            raise StepError(f"the sandbox could not be set up: {listener.said or inside.problem(code) or code}")
+            problem = listener.said or inside.problem(code) or code
+            raise StepError(f"the sandbox could not be set up: {problem}", hint=user_namespace.hint())
         if reached.endswith(NOT_EXECUTABLE):
             output(Stream.STDERR, not_executable(step))
         return Exit(code if code >= 0 else 128 - code)
@@ -88,6 +93,13 @@ class OCIRuntime:
         return ["--cgroup-manager=disabled"] if self.name == "crun" and not needed else []
 
 
+def _hide_second_hierarchy(unified: Path = Path("/sys/fs/cgroup/unified")) -> None:
+    """crun refuses machines with control groups of both versions at once; in our mount namespace there is then one."""
+    namespace.enter()
+    if (unified / "cgroup.procs").exists():
+        mount("none", unified, "tmpfs", 0, "size=0")
+
+
 def configuration(step: Step, root: Path) -> dict[str, Any]:
     """The `config.json` of a step. Users, limits, capabilities and filters are left to the launcher."""
     insecure = step.security is SecurityMode.INSECURE
@@ -96,7 +108,7 @@ def configuration(step: Step, root: Path) -> dict[str, Any]:
     linux: dict[str, Any] = {
         "namespaces": [{"type": kind} for kind in namespaces],
         "resources": _resources(step.resources or LinuxResources(), insecure),
-        "maskedPaths": [] if insecure else list(MASKED_PATHS),
+        "maskedPaths": [] if insecure else [*MASKED_PATHS, "/sys/fs/cgroup"],
         "readonlyPaths": [] if insecure else list(READONLY_PATHS),
         "devices": _devices() if insecure else [],
     }
@@ -115,7 +127,7 @@ def configuration(step: Step, root: Path) -> dict[str, Any]:
         },
         "root": {"path": str(root), "readonly": step.readonly_root},
         "hostname": step.hostname,
-        "mounts": [*_own_mounts(insecure), *(_mount(item) for item in step.mounts)],
+        "mounts": [*_own_mounts(insecure), _sys(step, insecure), *(_mount(item) for item in step.mounts)],
         "linux": linux,
     }
 
@@ -131,8 +143,14 @@ def _own_mounts(insecure: bool) -> list[dict[str, Any]]:
         entry("/dev/pts", "devpts", *pts),
         entry("/dev/shm", "tmpfs", *_SAFE, "mode=1777", f"size={SHM_SIZE}"),
         entry("/dev/mqueue", "mqueue", *_SAFE),
-        entry("/sys", "sysfs", *_SAFE, "rw" if insecure else "ro"),
     ]
+
+
+def _sys(step: Step, insecure: bool) -> dict[str, Any]:
+    access = "rw" if insecure else "ro"
+    if step.network is NetMode.NONE or user_namespace.mounts_sysfs():
+        return {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*_SAFE, access]}
+    return {"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", *_SAFE, access]}
 
 
 def _mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:

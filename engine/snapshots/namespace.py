@@ -14,6 +14,7 @@ import os
 import threading
 
 from engine.errors import UnsupportedError
+from engine.snapshots import user_namespace
 from engine.snapshots.kernel import CLONE_FS, CLONE_NEWNS, MS_REC, MS_SLAVE, mount, setns, unshare
 
 _lock = threading.Lock()
@@ -46,9 +47,10 @@ def _make() -> int:
         # Slave rather than private: what the host mounts later (a removable disk with a context on it) is still seen.
         mount("none", "/", "", MS_REC | MS_SLAVE)
     except OSError as error:
+        reason = user_namespace.problem() or error.strerror
         raise UnsupportedError(
-            f"cannot make a private mount namespace: {error.strerror}",
-            hint="run as root, or allow unprivileged user namespaces",
+            f"cannot make a private mount namespace: {reason}",
+            hint="run as root, or allow this user to have user namespaces (sysctl user.max_user_namespaces)",
         ) from error
     return os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
 

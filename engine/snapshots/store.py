@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import StateError
 from engine.results import LayerID, Snapshot
+from engine.snapshots import user_namespace
 from engine.snapshots.difference import write_difference
 from engine.snapshots.overlay_format import overlay_format
 from engine.snapshots.tree import LayeredTree
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from engine.state import State
 
 _BELOW = "below"
+_IDS = "ids"
 Progress = Callable[[str, int, int, bool], None]
 """Tells of a part: its id, bytes done, bytes in all (0 if unknown), whether it is complete."""
 
@@ -90,6 +92,8 @@ class SnapshotStore:
     """All layers of a state folder. What is not `async` may be used from any thread."""
 
     def __init__(self, state: State) -> None:
+        """Raises StateError if the layers belong to another user, or to other sub-ids of this one."""
+        _check_ids(state.root / _IDS)
         self._state = state
         self._form = overlay_format()
         self._work = WorkFolder(state.work)
@@ -299,6 +303,22 @@ class SnapshotStore:
             if not self._form.is_mark(name):
                 os.setxattr(folder, name, os.getxattr(below, name))
         os.utime(folder, ns=(info.st_mtime_ns, info.st_mtime_ns))
+
+
+def _check_ids(file: Path) -> None:
+    if not user_namespace.privileged():
+        return  # there will be no layers
+    mine = user_namespace.identity()
+    try:
+        theirs = file.read_text()
+    except FileNotFoundError:
+        file.write_text(mine)
+        return
+    if theirs != mine:
+        raise StateError(
+            f"the layers in {file.parent} were written with other user ids ({theirs}) than there are now ({mine})",
+            hint="work as the user who wrote them, or set BAKERY_ROOT to another folder",
+        )
 
 
 def _disk_usage(folder: Path) -> int:
