@@ -7,6 +7,7 @@ noticed, so that the next one who wants it fetches it anew.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import io
 import os
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from engine.state import State
 
+_UNFINISHED = "blob-"
 TOUCH_AFTER = 3600.0
 """Seconds after which a further use is written down; more often would make every reader a writer."""
 
@@ -45,18 +47,20 @@ class BlobStore:
         return self._state.blobs / hex_of(digest)
 
     def size(self, digest: Digest) -> int | None:
-        """The bytes of a blob that is here, else None."""
+        """The bytes of a blob that is here, else None. One that is here stays as long as this process's lease."""
         rows = self._state.query("SELECT size FROM blobs WHERE digest = ?", digest)
         if not rows:
             return None
-        try:
-            found = self.path(digest).stat().st_size
-        except FileNotFoundError:
-            found = -1
-        if found != rows[0][0]:
-            self.remove(digest)
-            return None
-        return int(found)
+        with self._state.lease.taking():
+            try:
+                found = self.path(digest).stat().st_size
+            except FileNotFoundError:
+                found = -1
+            if found == rows[0][0]:
+                self._state.lease.hold([digest])
+                return int(found)
+        self.remove(digest)
+        return None
 
     def has(self, digest: Digest) -> bool:
         """Whether a blob is here, whole."""
@@ -119,6 +123,24 @@ class BlobStore:
         self._state.write("DELETE FROM blobs WHERE digest = ?", digest)
         self.path(digest).unlink(missing_ok=True)
 
+    def sweep(self) -> int:
+        """Removes what killed processes have left half-written; how many files. Called by collectors only."""
+        swept = 0
+        for path in self._state.work.glob(f"{_UNFINISHED}*"):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            except FileNotFoundError:
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink(missing_ok=True)
+                swept += 1
+            except BlockingIOError:
+                pass  # its writer lives
+            finally:
+                os.close(descriptor)
+        return swept
+
 
 class BlobWriter:
     """Takes the bytes of one blob, hashing them. Not for two threads at once."""
@@ -127,8 +149,9 @@ class BlobWriter:
         self._state = state
         self._hash = hashlib.sha256()
         self.size = 0
-        with _explained(state):
-            handle, name = tempfile.mkstemp(prefix=f"blob-{os.getpid()}-", dir=state.work)
+        with _explained(state), state.lease.taking():  # no sweep comes between making the file and locking it
+            handle, name = tempfile.mkstemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=state.work)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         self._file: io.FileIO | None = io.FileIO(handle, "wb")
         self._path = Path(name)
 
@@ -161,20 +184,22 @@ class BlobWriter:
             raise CorruptBlob(f"expected {expected}, got {found} of {self.size} bytes")
         if self._file is None:
             raise ValueError("commit of a finished blob")
-        self._file.close()
-        self._file = None
         now = time.time()
-        with _explained(self._state):
-            os.chmod(self._path, 0o444)
-            os.rename(self._path, self._state.blobs / hex_of(found))
-        self._state.write(
-            "INSERT INTO blobs (digest, size, created, used) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (digest) DO UPDATE SET size = excluded.size, used = excluded.used",
-            found,
-            self.size,
-            now,
-            now,
-        )
+        with self._state.lease.taking():
+            with _explained(self._state):
+                os.chmod(self._path, 0o444)
+                os.rename(self._path, self._state.blobs / hex_of(found))
+            self._file.close()
+            self._file = None
+            self._state.lease.hold([found])
+            self._state.write(
+                "INSERT INTO blobs (digest, size, created, used) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (digest) DO UPDATE SET size = excluded.size, used = excluded.used",
+                found,
+                self.size,
+                now,
+                now,
+            )
         return found
 
     def discard(self) -> None:

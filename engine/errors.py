@@ -9,6 +9,7 @@ EngineError
 ├── EntitlementError     something asked for that was not allowed
 ├── ExportError          a result that could not be written or pushed
 ├── StateError           the state folder: unreadable, full, of another version
+│   └── DamagedState     … its database is damaged, and will be mended
 └── UnsupportedError     what this machine cannot do, and what to install
 """
 
@@ -96,6 +97,10 @@ class ExportError(EngineError):
 
 class StateError(EngineError):
     """The state folder: unreadable, full, or of another version."""
+
+
+class DamagedState(StateError):
+    """The database of the state folder is damaged. Whoever opens the folder next saves what can be saved."""
 
 
 class UnsupportedError(EngineError):

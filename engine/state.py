@@ -10,6 +10,7 @@
       mounts/           cache mounts
       logs/             full logs of steps
       locks/            lock files shared by the processes that use this folder
+      damaged           there while the database is known to be damaged: whoever opens the folder next mends it
 
 The order of writing is always: write into `work`, rename into place, record in the database. So a record never names
 what is not there; what is there without a record is rubbish that `bakery doctor` and garbage collection may take away.
@@ -17,22 +18,26 @@ what is not there; what is there without a record is rubbish that `bakery doctor
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import StateError
+from engine.errors import DamagedState, StateError
+from engine.leases import Lease
 
 VERSION = 1
+"""The format of the folder. Raised when older programs could not use it any more; new tables do not raise it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS layers (
     id TEXT PRIMARY KEY,            -- a LayerID
-    unpacked INTEGER NOT NULL,      -- 1: layers/ID is there; 0: still to be fetched from one of its blobs
+    unpacked INTEGER NOT NULL,      -- 1: layers/ID is there, 0: still to be fetched from one of its blobs
     diff_id TEXT,                   -- digest of its tar, once known
     size INTEGER NOT NULL,          -- bytes on disk, 0 while not unpacked
     created REAL NOT NULL,          -- seconds since the epoch, as all times here
@@ -87,6 +92,18 @@ CREATE TABLE IF NOT EXISTS cache_mounts (
     used REAL NOT NULL,
     uses INTEGER NOT NULL DEFAULT 1
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS mount_sizes (  -- what cache mounts and git mirrors took when they were last measured
+    id TEXT PRIMARY KEY,
+    size INTEGER NOT NULL,
+    measured REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS results (      -- the last result of each target, for `bakery export`
+    project TEXT NOT NULL,                -- the folder it was built in
+    target TEXT NOT NULL,
+    image BLOB NOT NULL,                  -- deflated JSON: what an exporter is given
+    built REAL NOT NULL,
+    PRIMARY KEY (project, target)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS downloads (    -- http sources: what a server said of a URL, to ask it again cheaply
     url TEXT PRIMARY KEY,
     etag TEXT NOT NULL,
@@ -105,6 +122,9 @@ CREATE TABLE IF NOT EXISTS images (       -- what an image name meant when it wa
 """
 
 _FOLDERS = ("blobs/sha256", "layers", "work", "mounts", "logs", "locks")
+_SCHEMA_MARK = zlib.crc32(_SCHEMA.encode()) & 0x7FFFFFFF
+"""Written into the database: one with another mark may lack tables, which are added then."""
+_CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def default_root() -> Path:
@@ -122,39 +142,55 @@ class State:
     minute, for those of other processes.
     """
 
-    def __init__(self, root: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, root: Path, connection: sqlite3.Connection, user: int, found: Iterable[str] = ()) -> None:
         self.root = root
+        self.lease = Lease(root / "locks")
+        """What this process uses, which no garbage collection takes away."""
+        self.found = list(found)
+        """Sentences on what was found damaged or lost, and what was done about it, for somebody to tell the user."""
         self._connection = connection
+        self._user = user
         self._lock = threading.RLock()
 
     @classmethod
     def open(cls, root: Path) -> State:
-        """Opens a state folder, making it if it is not there.
+        """Opens a state folder, making it if it is not there. A damaged database is mended as far as that goes.
 
         Raises:
             StateError: if it cannot be made, read or written, or is of another version.
         """
+        user = -1
         try:
             for folder in _FOLDERS:
                 (root / folder).mkdir(parents=True, exist_ok=True, mode=0o711 if folder == "layers" else 0o700)
             _check_version(root / "version")
-            connection = _connect(root / "state.db")
+            user = _use(root)
+            found: tuple[str, ...] = ()
+            try:
+                if (root / DAMAGED).exists():
+                    raise DamagedState("known to be damaged")
+                connection = _connect(root / "state.db")
+            except DamagedState:
+                found = _mend(root, user)
+                connection = _connect(root / "state.db")
         except OSError as error:
+            _leave(user)
             raise StateError(
                 f"cannot use the state folder {root}: {error.strerror or error}",
                 hint="set BAKERY_ROOT to a folder that you may write to",
             ) from error
-        except sqlite3.Error as error:
-            raise StateError(
-                f"cannot read the database of the state folder {root}: {error}",
-                hint=f"run `bakery doctor`, or start afresh by removing {root}",
-            ) from error
-        return cls(root, connection)
+        except BaseException:
+            _leave(user)
+            raise
+        return cls(root, connection, user, found)
 
     def close(self) -> None:
         """Closes the database. The folder stays consistent without it, too."""
+        self.lease.release()
         with self._lock:
             self._connection.close()
+            _leave(self._user)
+            self._user = -1
 
     @property
     def layers(self) -> Path:
@@ -201,6 +237,15 @@ class State:
         with self.transaction():
             self._connection.executemany(sql, rows)
 
+    def forget_layers(self, layers: Iterable[str]) -> None:
+        """Notes that the files of layers are gone; whoever needs one makes or fetches it anew."""
+        from engine.reconcile import forget_layers
+
+        names = list(layers)
+        with self.transaction():
+            forget_layers(self._connection, names)
+        self.found.append(f"{len(names)} layers of earlier builds were gone from {self.layers}")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes inside happen together or not at all."""
@@ -217,27 +262,93 @@ class State:
             self._connection.execute("COMMIT")
 
 
+DAMAGED = "damaged"
+"""A file that says so, beside the database."""
+
+
 def _check_version(path: Path) -> None:
-    try:
-        found = path.read_text().strip()
-    except FileNotFoundError:
-        path.write_text(f"{VERSION}\n")
-        return
-    if found != str(VERSION):
+    found = path.read_text().strip() if path.exists() else ""
+    if not found:  # a new folder, or one whose maker was killed just then
+        new = path.with_name(f".version-{os.getpid()}")
+        new.write_text(f"{VERSION}\n")
+        new.replace(path)
+    elif found != str(VERSION):
+        newer = found.isdecimal() and int(found) > VERSION
         raise StateError(
-            f"the state folder {path.parent} has format {found or '(empty)'}, this bakery writes format {VERSION}",
-            hint="use the bakery that made it, or set BAKERY_ROOT to another folder",
+            f"the state folder {path.parent} has format {found}, this bakery reads and writes format {VERSION}",
+            hint=("use the newer bakery that made it" if newer else f"remove {path.parent} to start afresh")
+            + ", or set BAKERY_ROOT to another folder",
         )
 
 
+def _use(root: Path) -> int:
+    """A descriptor that says that somebody uses the folder. Waits while somebody mends it."""
+    user = os.open(root / "version", os.O_RDONLY | os.O_CLOEXEC)
+    fcntl.flock(user, fcntl.LOCK_SH)
+    return user
+
+
+def _leave(user: int) -> None:
+    if user >= 0:
+        os.close(user)
+
+
+def _mend(root: Path, user: int) -> tuple[str, ...]:
+    """Saves what can be saved of a damaged database; what was found. Raises StateError while others use it."""
+    from engine.salvage import salvage
+
+    try:
+        fcntl.flock(user, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise DamagedState(
+            f"the database of the state folder {root} is damaged, and others are using it",
+            hint="wait for other builds to end, then run this again",
+        ) from None
+    try:
+        found = salvage(root)
+    except sqlite3.Error as error:
+        raise StateError(
+            f"cannot mend the database of the state folder {root}: {error}", hint=f"start afresh by removing {root}"
+        ) from error
+    fcntl.flock(user, fcntl.LOCK_SH)
+    return tuple(found)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
-        connection.executescript(_SCHEMA)
-        connection.execute(f"PRAGMA user_version = {VERSION}")
+    """Raises DamagedState, StateError."""
+    with _explained(path.parent):
+        connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA synchronous = NORMAL")
+            if connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_MARK:
+                prepare_database(connection)
+        except BaseException:
+            connection.close()
+            raise
     return connection
+
+
+def prepare_database(connection: sqlite3.Connection) -> None:
+    """Makes all tables that are not there yet. Several processes may do so at once."""
+    # Turning to WAL needs the database for oneself, and does not wait for it: whoever comes second tries again.
+    for _ in range(600):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            threading.Event().wait(0.05)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {_SCHEMA_MARK}")
+    except BaseException:
+        with suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 @contextmanager
@@ -245,5 +356,17 @@ def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        hint = "free some space" if "full" in str(error) else f"run `bakery doctor`; the folder is {root}"
-        raise StateError(f"the database of the state folder failed: {error}", hint=hint) from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _CORRUPT:
+            with suppress(OSError):
+                (root / DAMAGED).touch()
+            raise DamagedState(
+                f"the database of the state folder {root} is damaged: {error}",
+                hint="run the build again: what can be saved of it will be",
+            ) from error
+        if code == sqlite3.SQLITE_FULL:
+            raise StateError(f"the disk of {root} is full", hint="free some space with `bakery prune`") from error
+        raise StateError(
+            f"the database of the state folder {root} failed: {error}",
+            hint="check that it may be written to, and its disk with `bakery doctor`",
+        ) from error

@@ -7,9 +7,11 @@ A record is written only when its layers are in place, and read only while they 
 from __future__ import annotations
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from engine.results import LayerID, Snapshot
 from engine.state import State
@@ -45,7 +47,17 @@ class RecordStore:
         self._clock = clock
 
     def find(self, keys: Iterable[str]) -> dict[str, Record]:
-        """The records of those keys that are known, each complete: its layers are all recorded."""
+        """The records of those keys that are known, each complete. Their layers stay as long as this lease."""
+        with self._state.lease.taking():
+            found = self._read(keys)
+            wanted = {layer for record in found.values() for layer in _layers(record)}
+            missing, lost = self._missing(wanted)
+            self._state.lease.hold(wanted - missing)
+        if lost:
+            self._state.forget_layers(lost)
+        return {key: record for key, record in found.items() if not missing.intersection(_layers(record))}
+
+    def _read(self, keys: Iterable[str]) -> dict[str, Record]:
         wanted = list(dict.fromkeys(keys))
         rows: list[tuple[str, str, str, float]] = []
         for at in range(0, len(wanted), _CHUNK):
@@ -54,9 +66,7 @@ class RecordStore:
             rows += self._state.query(
                 f"SELECT key, result, identity, seconds FROM records WHERE key IN ({marks})", *part
             )
-        found = {key: Record(_parse(result), identity, seconds) for key, result, identity, seconds in rows}
-        missing = self._missing({layer for record in found.values() for layer in _layers(record)})
-        return {key: record for key, record in found.items() if not missing.intersection(_layers(record))}
+        return {key: Record(_parse(result), identity, seconds) for key, result, identity, seconds in rows}
 
     def save(self, keys: Iterable[str], record: Record, *, vertex: str, name: str) -> None:
         """Writes a result under its keys; what they stood for before is forgotten."""
@@ -74,14 +84,26 @@ class RecordStore:
             "UPDATE records SET used = ?, uses = uses + 1 WHERE identity = ?", [(now, name) for name in names]
         )
 
-    def _missing(self, layers: set[LayerID]) -> set[LayerID]:
-        present: set[LayerID] = set()
+    def _missing(self, layers: set[LayerID]) -> tuple[set[LayerID], set[LayerID]]:
+        """The layers that are not recorded, or whose files somebody has taken away (the second set) for good."""
+        unpacked: dict[LayerID, bool] = {}
         wanted = list(layers)
         for at in range(0, len(wanted), _CHUNK):
             part = wanted[at : at + _CHUNK]
             marks = ",".join("?" * len(part))
-            present.update(row[0] for row in self._state.query(f"SELECT id FROM layers WHERE id IN ({marks})", *part))
-        return layers - present
+            # A layer that came with an image can be fetched again.
+            unpacked.update(
+                self._state.query(f"SELECT id, unpacked AND diff_id IS NULL FROM layers WHERE id IN ({marks})", *part)
+            )
+        lost = _not_there([layer for layer, is_here in unpacked.items() if is_here], self._state.layers)
+        return (layers - unpacked.keys()) | lost, lost
+
+
+def _not_there(layers: Sequence[LayerID], folder: Path) -> set[LayerID]:
+    """Which of these have no folder. Of many, it costs less to list all that are there."""
+    if len(layers) > _CHUNK:
+        return set(layers).difference(os.listdir(folder))
+    return {layer for layer in layers if not os.path.exists(f"{folder}/{layer}")}
 
 
 def _layers(record: Record) -> list[LayerID]:
