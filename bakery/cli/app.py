@@ -14,6 +14,7 @@ VERBS = {
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
     "ls": "List targets, groups and variables.",
+    "report": "Write a build as one HTML page.",
     "version": "Show the version, and what it runs on.",
 }
 """Each verb and its help, which stands here so that `--help` imports none of them."""

@@ -6,6 +6,19 @@ from engine.events import Change, Decided, How
 
 SHOWN = 3
 """Changes named in one line."""
+# The words of `engine.solver.reasons.Cause`; a word that is not here is shown as it is.
+_CAUSES = {
+    "first": "never built here before",
+    "new": "a new step",
+    "anew": "the cache was not to be used",
+    "operation": "the instruction changed",
+    "base": "the base image changed",
+    "source": "a source changed",
+    "files": "files changed",
+    "input": "a step that it builds upon changed",
+    "unfinished": "it did not finish the last time",
+    "lost": "its result was no longer there",
+}
 
 
 def why(decided: Decided | None) -> str:
@@ -20,7 +33,12 @@ def why(decided: Decided | None) -> str:
     others = len(decided.changes) - len(shown) + decided.more
     if others:
         shown.append(f"and {others:,} more")
-    return ", ".join(shown) or decided.cause.replace("_", " ").replace("-", " ")
+    return ", ".join(shown) or cause(decided)
+
+
+def cause(decided: Decided) -> str:
+    """The main reason, without what exactly changed."""
+    return _CAUSES.get(decided.cause, decided.cause)
 
 
 def change(one: Change) -> str:
