@@ -24,13 +24,13 @@ IMAGE_KEYS = (
     "force-compression",
     "rewrite-timestamp",
     "source-date-epoch",
+    "attestation-inline",
+    "oci-artifact",
 )
 IGNORED_KEYS = (
-    "attestation-inline",
     "danging-name-empty-only",
     "dangling-name-prefix",
     "name-canonical",
-    "oci-artifact",
     "prefer-nondist-layers",
     "store",
     "unpack",
@@ -114,6 +114,10 @@ class ImageOptions:
     rewrite_timestamp: bool = False
     epoch: int | None = None
     annotations: tuple[Annotation, ...] = ()
+    artifact: bool = True
+    """Attestations as OCI artifacts, not in the older form."""
+    inline: bool = False
+    """Attestations that are for images only go into archives and layouts, too."""
 
     def annotations_at(self, level: str, platform: str = "") -> dict[str, str]:
         """The annotations of one level: those for all platforms, then those for one."""
@@ -131,6 +135,8 @@ def image_options(export: Export) -> ImageOptions:
         rewrite_timestamp=flag(attributes, "rewrite-timestamp"),
         epoch=epoch_of(attributes),
         annotations=tuple(_annotation(key, value) for key, value in attributes.items() if key.startswith("annotation")),
+        artifact=flag(attributes, "oci-artifact", default=True),
+        inline=flag(attributes, "attestation-inline", default=export.type in ("image", "registry")),
     )
     if not options.oci_types:
         if options.form.compression == "zstd":

@@ -7,7 +7,9 @@ from dataclasses import field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
-from engine.frontends.contract import ImageConfig
+from engine.digests import Digest
+from engine.frontends.contract import FrontendRequest, ImageConfig
+from engine.llb.definition import Definition
 from engine.llb.ops import Platform
 from engine.results import Snapshot
 from engine.values import frozen
@@ -25,6 +27,31 @@ class Export:
 
 
 @frozen
+class Attest:
+    """A statement about an image that is wanted: `provenance` or `sbom`, and its attributes as in buildkit.md §7."""
+
+    type: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@frozen
+class BuildFacts:
+    """What a statement may tell of how a result was made. Times in seconds since the epoch.
+
+    `request` is what the frontend was asked, `definition` what it made of that; `pins` says for each source vertex what
+    it meant (a manifest digest, a commit, a checksum), and `bases` how many layers it brought.
+    """
+
+    definition: Definition
+    request: FrontendRequest | None = None
+    pins: Mapping[Digest, str] = field(default_factory=dict)
+    bases: Mapping[Digest, int] = field(default_factory=dict)
+    started: float = 0.0
+    finished: float = 0.0
+    build: str = ""
+
+
+@frozen
 class PlatformImage:
     """One platform of a finished target. `config` is the frontend's: rootfs and history times are not yet filled in."""
 
@@ -33,6 +60,7 @@ class PlatformImage:
     snapshot: Snapshot
     config: ImageConfig
     base_config: ImageConfig | None = None
+    facts: BuildFacts | None = None
 
 
 @frozen
@@ -43,6 +71,7 @@ class TargetImage:
     platforms: tuple[PlatformImage, ...]
     multi: bool = False
     epoch: int | None = None
+    attests: tuple[Attest, ...] = ()
 
 
 class Kind(Enum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from engine.exporters.layers import ExportedLayer, LayerExporter, first_error, w
 from engine.values import frozen
 
 if TYPE_CHECKING:
+    from engine.attestations.statement import AttestationManifest
     from engine.exporters.context import ExportContext
 
 _REWRITTEN = "buildkit/rewritten-timestamp"
@@ -43,6 +44,7 @@ class ImageBundle:
     root: oci.Descriptor
     images: tuple[OneImage, ...]
     documents: Mapping[Digest, bytes]
+    attestations: tuple[AttestationManifest, ...] = ()
 
     @property
     def layers(self) -> list[ExportedLayer]:
@@ -52,12 +54,14 @@ class ImageBundle:
     @property
     def small_blobs(self) -> list[oci.Descriptor]:
         """The blobs among the documents, such as configs, each once."""
-        return list({image.config.digest: image.config for image in self.images}.values())
+        found = [image.config for image in self.images]
+        found += [blob for attestation in self.attestations for blob in attestation.blobs]
+        return list({blob.digest: blob for blob in found}.values())
 
     @property
     def manifests(self) -> list[oci.Descriptor]:
-        """The manifests of all images, in the order of the index."""
-        return [image.descriptor for image in self.images]
+        """The manifests of all images and attestations, in the order of the index."""
+        return [*(image.descriptor for image in self.images), *(item.descriptor for item in self.attestations)]
 
     @property
     def size(self) -> int:
@@ -100,13 +104,33 @@ async def make_bundle(
     except BaseExceptionGroup as group:
         raise first_error(group) from None
     done = tuple(images[position] for position in range(len(target.platforms)))
-    if len(done) == 1 and (single or not target.multi):
+    attestations = await _attest(target, done, options, context) if target.attests else ()
+    for attestation in attestations:
+        documents |= attestation.documents
+    if len(done) == 1 and (single or not target.multi) and not attestations:
         root = done[0].descriptor
     else:
-        root = _make_index(done, options, documents)
+        entries = [*(image.descriptor for image in done), *(item.descriptor for item in attestations)]
+        root = _make_index(entries, options, documents)
     for data in documents.values():
         context.blobs.put(data)
-    return ImageBundle(root, done, documents)
+    return ImageBundle(root, done, documents, attestations)
+
+
+async def _attest(
+    target: TargetImage, images: Sequence[OneImage], options: ImageOptions, context: ExportContext
+) -> tuple[AttestationManifest, ...]:
+    """The statements about each image, where there are any. They follow the images in the index."""
+    from engine.attestations.making import make_statements
+    from engine.attestations.statement import attestation_manifest, image_subjects
+
+    found = []
+    for platform, image in zip(target.platforms, images, strict=True):
+        statements = await make_statements(target, platform, image.manifest.layers, context, inline=options.inline)
+        if statements:
+            subjects = image_subjects(options.names, platform.platform, image.descriptor.digest)
+            found.append(attestation_manifest(image.descriptor, statements, subjects, artifact=options.artifact))
+    return tuple(found)
 
 
 def _check(target: TargetImage, options: ImageOptions, single: bool) -> None:
@@ -117,7 +141,13 @@ def _check(target: TargetImage, options: ImageOptions, single: bool) -> None:
             "a docker archive holds one platform only",
             hint="use type=oci, or choose one platform with --set *.platform=",
         )
-    index = not single and (target.multi or len(target.platforms) > 1)
+    if single and target.attests:
+        raise ExportError(
+            "a docker archive cannot hold attestations", hint="use type=oci, or leave out attest for this output"
+        )
+    if target.attests and not options.oci_types:
+        raise ExportError('attestations cannot be exported with "oci-mediatypes=false"')
+    index = not single and (target.multi or len(target.platforms) > 1 or bool(target.attests))
     known = {name for item in target.platforms for name in (item.id, platforms.format(item.platform))}
     for annotation in options.annotations:
         if annotation.level.startswith("index") and not index:
@@ -176,9 +206,11 @@ def _layer_descriptor(layer: ExportedLayer, options: ImageOptions) -> oci.Descri
     return replace(blob, annotations={_REWRITTEN: str(layer.rewritten)})
 
 
-def _make_index(images: tuple[OneImage, ...], options: ImageOptions, documents: dict[Digest, bytes]) -> oci.Descriptor:
+def _make_index(
+    entries: Sequence[oci.Descriptor], options: ImageOptions, documents: dict[Digest, bytes]
+) -> oci.Descriptor:
     index = oci.Index(
-        manifests=tuple(image.descriptor for image in images),
+        manifests=tuple(entries),
         media_type=oci.OCI_INDEX if options.oci_types else oci.DOCKER_INDEX,
         annotations=options.annotations_at("index"),
     )

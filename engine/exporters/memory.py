@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from engine import oci
 from engine.digests import Digest, sha256
 from engine.errors import EngineError
-from engine.exporters.contract import Evidence, Export, ExportResult, Kind, TargetImage
+from engine.exporters.contract import BuildFacts, Evidence, Export, ExportResult, Kind, TargetImage
 from engine.exporters.evidence import is_on_disk
 from engine.values import frozen
 
@@ -103,11 +103,27 @@ def _place(target: TargetImage, export: Export) -> str:
 def identity(target: TargetImage, export: Export) -> Digest:
     """Everything that decides an output's bytes, as one digest."""
     platforms = [
-        (item.id, oci.platform_fields(item.platform), item.snapshot.layers, item.config, item.base_config)
+        (
+            item.id,
+            oci.platform_fields(item.platform),
+            item.snapshot.layers,
+            item.config,
+            item.base_config,
+            _told(item.facts) if target.attests else None,
+        )
         for item in target.platforms
     ]
-    fields = (_FORMAT, export.type, dict(export.attributes), platforms, target.multi, target.epoch)
+    attests = [(attest.type, dict(attest.attributes)) for attest in target.attests]
+    fields = (_FORMAT, export.type, dict(export.attributes), platforms, target.multi, target.epoch, attests)
     return sha256(json.dumps(fields, sort_keys=True, default=str).encode())
+
+
+def _told(facts: BuildFacts | None) -> object:
+    """What provenance tells, but for when it was: the same image from the same sources needs no new statement."""
+    if facts is None:
+        return None
+    options = dict(facts.request.options) if facts.request else {}
+    return options, sorted(facts.pins.items()), facts.definition.root
 
 
 async def _all_there(evidence: Sequence[Evidence], context: ExportContext) -> bool:

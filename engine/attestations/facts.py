@@ -1,0 +1,45 @@
+"""What is known of how a target's platforms were made, gathered when they are done."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+
+from engine.digests import Digest
+from engine.exporters.contract import BuildFacts
+from engine.frontends.contract import FrontendRequest
+from engine.llb.definition import Definition
+from engine.results import Snapshot
+from engine.sources.contract import Resolved
+
+
+def build_facts(
+    definition: Definition,
+    request: FrontendRequest | None,
+    resolved: Mapping[Digest, Resolved],
+    started: float,
+    finished: float,
+) -> BuildFacts:
+    """The facts of one platform. `resolved` may hold sources of others, too. Times in seconds since the epoch."""
+    mine = {v.digest: resolved[v.digest] for v in definition.walk() if v.digest in resolved}
+    return BuildFacts(
+        definition,
+        request,
+        pins={digest: source.pin for digest, source in mine.items()},
+        bases={d: len(source.result.layers) for d, source in mine.items() if isinstance(source.result, Snapshot)},
+        started=started,
+        finished=finished,
+        build=secrets.token_hex(12),
+    )
+
+
+def provenance_response(mode: str, facts: Mapping[str, BuildFacts]) -> dict[str, str]:
+    """The provenance for the metadata file, by BuildKit's keys: with the platform where there are several."""
+    from engine.attestations.provenance import ProvenanceOptions, encoded, response
+
+    options = ProvenanceOptions(full=mode == "max")
+    key = "buildx.build.provenance"
+    return {
+        key if len(facts) == 1 else f"{key}/{platform}": encoded(response(options, found))
+        for platform, found in facts.items()
+    }
