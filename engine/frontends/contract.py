@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from engine.digests import Digest
 from engine.llb.definition import Definition, Edge, Place
-from engine.llb.ops import Platform
+from engine.llb.ops import Platform, Range
 from engine.values import frozen
 
 ImageConfig = dict[str, Any]
@@ -76,6 +76,9 @@ class FrontendWarning:
     detail: str
     url: str = ""
     places: tuple[Place, ...] = ()
+    """The lines of the instruction, or several."""
+    focus: Range | None = None
+    """The part of them that is to blame, where that is known; lines count from 1, columns from 0, the end exclusive."""
 
 
 @frozen

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from engine.errors import DefinitionError, UnsupportedError
 from engine.frontends.contract import Bridge, FrontendRequest, FrontendResult
 from engine.frontends.dockerfile import directives
+from engine.frontends.dockerfile.expand import Expander
 from engine.frontends.dockerfile.instructions import Dockerfile
+from engine.frontends.dockerfile.lint import options as lint_options
+from engine.frontends.dockerfile.lint import written
+from engine.frontends.dockerfile.lint.linter import Linter
+from engine.frontends.dockerfile.lint.options import BadCheckOption, CheckOptions
+from engine.frontends.dockerfile.lint.report import Report
 from engine.frontends.dockerfile.lower import contexts, options, reference
-from engine.frontends.dockerfile.lower.convert import Converted, Job, convert
+from engine.frontends.dockerfile.lower.args import predefined
+from engine.frontends.dockerfile.lower.convert import Converted, Job, build_platform, convert, target_stage
 from engine.frontends.dockerfile.lower.scope import Observer
 from engine.frontends.dockerfile.parser import parse
 from engine.frontends.dockerfile.source import DockerfileError, Source
@@ -15,31 +24,34 @@ from engine.llb.ops import Platform
 
 _OWN = frozenset({"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"})
 _SYNTAX_ARG = "BUILDKIT_SYNTAX"
+_CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 
 
 class DockerfileFrontend:
     """Implements `engine.frontends.contract.Frontend`."""
 
     async def lower(self, request: FrontendRequest, bridge: Bridge, observer: Observer | None = None) -> FrontendResult:
-        """All platforms of a target, converted at the same time.
+        """All platforms of a target, converted at the same time, the first of them checked.
 
         Args:
             request: the target.
             bridge: the engine, for what must be known beforehand.
-            observer: is told of what the conversion comes across.
+            observer: is told of what the conversion comes across; without it, that is checked.
 
         Raises:
-            DefinitionError: with places, for a Dockerfile or option that makes no sense.
+            DefinitionError: with places, for a Dockerfile or option that makes no sense, or one that a check fails.
             UnsupportedError: if the Dockerfile wants another frontend.
             EngineError: from the bridge.
         """
         job = await prepare(request, bridge, observer or Observer())
+        report = Report(job.context.source, check_options(job.options, job.context.source))
+        if observer is None:
+            job = linted(job, report)
         targets: list[Platform | None] = list(job.options.platforms) or [None]
         converted = await _all(job, targets)
+        report.raise_if_wanted()
         return FrontendResult(
-            tuple(one.result for one in converted),
-            multi=job.options.multi,
-            warnings=converted[0].warnings,
+            tuple(one.result for one in converted), multi=job.options.multi, warnings=tuple(report.warnings)
         )
 
 
@@ -49,6 +61,32 @@ async def prepare(request: FrontendRequest, bridge: Bridge, observer: Observer) 
     context = await contexts.load(request, bridge)
     check_syntax(context.source, parsed.build_args.get(_SYNTAX_ARG, ""))
     return Job(request, bridge, parsed, context, read(context.source), observer)
+
+
+def linted(job: Job, report: Report) -> Job:
+    """Checks the file as it is written; gives the job with its conversion watched by the other checks."""
+    written.check(report, job.dockerfile)
+    build = build_platform(job)
+    known = predefined(build, build, job.options.build_args, target_stage(job))
+    written.check_default_bases(report, job.dockerfile, known, Expander(job.dockerfile.escape))
+    return replace(job, observer=Linter(report, job.context, job.dockerfile.args))
+
+
+def check_options(parsed: options.Options, source: Source) -> CheckOptions:
+    """What is checked: the build argument says, else the file's directive.
+
+    Raises:
+        DefinitionError: for options that make no sense.
+    """
+    argument = parsed.build_args.get(_CHECK_ARG)
+    try:
+        if argument is not None:
+            return lint_options.parse(argument)
+        directive = directives.find("check", source.data)
+        return lint_options.parse(directive.value if directive else "")
+    except BadCheckOption as error:
+        what = "check options" if argument is None else f"build-arg:{_CHECK_ARG}"
+        raise DefinitionError(f"failed to parse {what}: {error}") from None
 
 
 def read(source: Source) -> Dockerfile:
@@ -95,6 +133,7 @@ def check_syntax(source: Source, argument: str) -> None:
 async def _all(job: Job, targets: list[Platform | None]) -> list[Converted]:
     if len(targets) == 1:
         return [await convert(job, targets[0])]
+    silent = replace(job, observer=Observer())
     import trio
 
     done: dict[int, Converted] = {}
@@ -103,7 +142,7 @@ async def _all(job: Job, targets: list[Platform | None]) -> list[Converted]:
     async def one(at: int, platform: Platform | None) -> None:
         # Errors are kept, so that the first platform's is the one that is told, not the fastest's.
         try:
-            done[at] = await convert(job, platform)
+            done[at] = await convert(silent if at else job, platform)
         except Exception as error:
             failed[at] = error
 

@@ -58,6 +58,7 @@ def lower_arg(scope: Scope, stage: Stage, arg: Arg) -> None:
     """Declares names in a stage. A build argument wins, then the default here, then the value before FROM."""
     written = []
     for name in arg.names:
+        scope.observer.declared(arg, name.key)
         value = scope.build_args.get(name.key)
         if value is None and name.value is not None:
             value = scope.words(stage, arg)(name.value)

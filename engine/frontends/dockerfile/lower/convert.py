@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from engine import platforms
 from engine.errors import DefinitionError, EngineError
-from engine.frontends.contract import Bridge, FrontendRequest, FrontendWarning, PlatformResult
+from engine.frontends.contract import Bridge, FrontendRequest, PlatformResult
 from engine.frontends.dockerfile.dockerignore import BadPattern, IgnoreMatcher
 from engine.frontends.dockerfile.expand import Expander
 from engine.frontends.dockerfile.instructions import (
@@ -61,12 +61,11 @@ class Job:
 
 @frozen
 class Converted:
-    """A platform's result, the stage that it is, and what a user should know."""
+    """A platform's result, and the stage that it is among all stages."""
 
     result: PlatformResult
     stage: Stage
     stages: Stages
-    warnings: tuple[FrontendWarning, ...]
 
 
 async def convert(job: Job, target: Platform | None, *, every_stage: bool = False) -> Converted:
@@ -113,16 +112,25 @@ async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Conv
         config=wanted.image.to_json(),
         base_config=wanted.base_config,
     )
-    return Converted(result, wanted, plan.stages, tuple(scope.warnings))
+    return Converted(result, wanted, plan.stages)
+
+
+def build_platform(job: Job) -> Platform:
+    """The machine's own platform."""
+    return job.request.default_platform or job.bridge.worker_platforms()[0]
+
+
+def target_stage(job: Job) -> str:
+    """The stage that is wanted, as written; empty for the last where it has no name."""
+    return job.options.target or job.dockerfile.stages[-1].start.name
 
 
 def _plan(job: Job, target: Platform | None, used: set[str]) -> tuple[Plan, Scope]:
-    build = job.request.default_platform or job.bridge.worker_platforms()[0]
+    build = build_platform(job)
     platform = build if target is None else target
     expander = Expander(job.dockerfile.escape)
     given = dict(job.options.build_args)
-    stage = job.options.target or job.dockerfile.stages[-1].start.name
-    known = args.predefined(build, platform, given, stage)
+    known = args.predefined(build, platform, given, target_stage(job))
     known = args.global_values(known, job.dockerfile.args, given, expander)
     time, known = _epoch(job, given, known)
     scope = Scope(
@@ -183,6 +191,7 @@ def _lower_stage(scope: Scope, stage: Stage) -> None:
 def _lower_command(scope: Scope, stage: Stage, command: Command) -> None:
     instruction = command.instruction
     stage.on_build = command.on_build
+    scope.observer.lowering(instruction, stage)
     try:
         if isinstance(instruction, Run):
             lower_run(scope, stage, instruction, command)

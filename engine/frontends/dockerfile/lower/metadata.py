@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from engine.frontends.dockerfile.gotext import format_duration, parse_int, quote_list, value_list
@@ -84,6 +85,7 @@ def lower_env(scope: Scope, stage: Stage, env: Env) -> None:
     """Sets variables; all of a line see only what was set before it."""
     expand = scope.words(stage, env)
     pairs = [(expand(pair.key), expand(pair.value)) for pair in env.pairs]
+    scope.observer.assigned(env, [key for key, _ in pairs])
     for key, value in pairs:
         stage.state = stage.state.set_env(key, value)
         stage.image.set_env(key, value)
@@ -156,7 +158,8 @@ def _health_text(health: Health) -> str:
 
 def lower_expose(scope: Scope, stage: Stage, expose: Expose) -> None:
     """Adds ports."""
-    found = ports.parse_all(expose.ports, scope.expander, stage.state.env)
+    seen = partial(scope.observer.exposed, expose)
+    found = ports.parse_all(expose.ports, scope.expander, stage.state.env, seen)
     stage.image.add_names("ExposedPorts", found)
     _record(scope, stage, "EXPOSE " + value_list(found))
 
@@ -215,6 +218,7 @@ def enter(stage: Stage, path: str) -> str:
 def lower_workdir(scope: Scope, stage: Stage, workdir: Workdir) -> None:
     """Moves to a working directory and makes it, for the user who is set; `/` needs no layer."""
     path = scope.words(stage, workdir)(workdir.path)
+    scope.observer.entered(workdir, stage, path)
     folder = enter(stage, path)
     if folder != "/":
         count(stage)

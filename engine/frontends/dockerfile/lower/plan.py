@@ -73,28 +73,31 @@ class Plan:
 
     def _stage(self, written: Written) -> Stage:
         start = written.start
-        base = self._expand(start.base, start)
-        if not base:
-            raise DockerfileError(f"base name ({start.base}) should not be blank", start.lines)
-        stage = Stage(start, base, start.lines, start.name, start.name, multi=self.scope.options.multi)
+        stage = Stage(start, "", start.lines, start.name, start.name, multi=self.scope.options.multi)
+        stage.base_name = self._base_name(stage, start)
         stage.commands = [Command(instruction) for instruction in written.instructions]
         if start.platform:
-            stage.platform = self._platform(start)
+            stage.platform = self._platform(stage, start)
         return stage
 
-    def _expand(self, text: str, start: From) -> str:
+    def _base_name(self, stage: Stage, start: From) -> str:
         try:
-            return self.scope.expander.text(text, self.scope.global_args)
+            found = self.scope.expander.full(start.base, self.scope.global_args)
         except ExpansionError as error:
             raise DockerfileError(str(error), start.lines) from None
+        self.scope.observer.base_named(stage, start, found, self.scope.global_args)
+        if not found.text:
+            raise DockerfileError(f"base name ({start.base}) should not be blank", start.lines)
+        return found.text
 
-    def _platform(self, start: From) -> Platform:
+    def _platform(self, stage: Stage, start: From) -> Platform:
         variables = self.scope.global_args
         try:
             found = self.scope.expander.full(start.platform, variables)
         except ExpansionError as error:
             message = f"failed to process arguments for platform : {error}"
             raise DockerfileError(message, start.lines) from None
+        self.scope.observer.platform_named(stage, start, found, variables)
 
         def hinted(message: str) -> str:
             known = list(variables)
@@ -274,7 +277,7 @@ class Plan:
         elif (context := self._replacement(stage, name)) is not None:
             await self._set_replacement(stage, context, platform)
         elif isinstance(found, ResolvedImage):
-            self._set_image(stage, name, found, platform)
+            self._set_image(stage, name, found, platform, written)
         elif found is not None:
             raise self._unresolved(written, found)
 
@@ -294,7 +297,9 @@ class Plan:
         stage.state = loaded.state.on(platform)
         stage.platform = platform
 
-    def _set_image(self, stage: Stage, name: reference.Reference, found: ResolvedImage, platform: Platform) -> None:
+    def _set_image(
+        self, stage: Stage, name: reference.Reference, found: ResolvedImage, platform: Platform, written: str
+    ) -> None:
         stage.image = Image.parse(found.config)
         stage.base_config = found.config
         if stage.platform is None and self.implicit:
@@ -302,7 +307,7 @@ class Plan:
         stage.base_name = str(name.tagged().pinned(found.digest))
         if stage.image.has_layers:
             self._image_state(stage, platform)
-            self.scope.observer.based(stage, platform)
+            self.scope.observer.based(stage, platform, written)
         else:
             stage.state = scratch()
             stage.platform = platform

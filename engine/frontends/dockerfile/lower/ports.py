@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from engine.frontends.dockerfile.expand import Expander, ExpansionError, Variables
 from engine.frontends.dockerfile.gotext import quote
@@ -15,8 +15,8 @@ _MAX_PORT = 65535
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}")
 
 
-def parse_all(words: Iterable[str], expander: Expander, variables: Variables) -> list[str]:
-    """Ports as `80/tcp`, one by one.
+def parse_all(words: Iterable[str], expander: Expander, variables: Variables, seen: Callable[[str], None]) -> list[str]:
+    """Ports as `80/tcp`, one by one. `seen` is told of each as it is written once its variables are replaced.
 
     Raises:
         DockerfileError: for what is no port.
@@ -25,10 +25,10 @@ def parse_all(words: Iterable[str], expander: Expander, variables: Variables) ->
         expanded = [port for word in words for port in expander.words(word, variables)]
     except ExpansionError as error:
         raise DockerfileError(str(error)) from None
-    return [port for text in expanded for port in parse(text)]
+    return [port for text in expanded for port in parse(text, seen)]
 
 
-def parse(text: str) -> list[str]:
+def parse(text: str, seen: Callable[[str], None]) -> list[str]:
     """The ports of one word. Raises as `parse_all`."""
     *before, last = text.split(":")
     host = before.pop() if before else ""
@@ -37,6 +37,7 @@ def parse(text: str) -> list[str]:
         raise DockerfileError(f"invalid port: {quote(text)}: no port specified")
     if protocol and protocol.lower() not in PROTOCOLS:
         raise DockerfileError(f"invalid port: {quote(text)}: invalid proto: {protocol}")
+    seen(text)
     _check_address(":".join(before))
     span = _range(port)
     if span is None:

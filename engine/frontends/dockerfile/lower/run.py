@@ -33,6 +33,7 @@ def lower_run(scope: Scope, stage: Stage, run: Run, command: Command) -> None:
         DockerfileError: for a mount that makes no sense.
     """
     parsed = mounts.expanded(run, scope.words(stage, run)) if run.mounts else []
+    scope.observer.mounted(run, stage, parsed)
     stage.paths.add("/")  # a command can look at everything
     words, summary, document = _command(stage, run)
     env = stage.state.env

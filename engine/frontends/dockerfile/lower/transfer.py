@@ -61,7 +61,8 @@ def lower_add(scope: Scope, stage: Stage, add: Add) -> None:
         DockerfileError: for flags or sources that make no sense.
     """
     transfer, checksum = _expanded(scope, stage, add)
-    _lower(scope, stage, add, transfer, scope.build_context, checksum)
+    dest = _lower(scope, stage, add, transfer, scope.build_context, checksum)
+    scope.observer.copied(add, transfer, dest, None)
     for source in transfer.sources:
         if not source.startswith(_HTTP):
             stage.context_paths.add(used_path(source))
@@ -79,7 +80,8 @@ def lower_copy(scope: Scope, stage: Stage, instruction: CopyFiles, command: Comm
                 f"it needs to be defined before current stage {quote(stage.title)}"
             )
         used, files = source.paths, source.state
-    _lower(scope, stage, instruction, transfer, files, "")
+    dest = _lower(scope, stage, instruction, transfer, files, "")
+    scope.observer.copied(instruction, transfer, dest, command.sources[0] if command.sources else None)
     used.update(map(used_path, transfer.sources))
 
 
@@ -110,7 +112,8 @@ def _document(scope: Scope, stage: Stage, instruction: Add | CopyFiles, doc: Her
 
 def _lower(
     scope: Scope, stage: Stage, instruction: Add | CopyFiles, transfer: Transfer, files: State, checksum: str
-) -> None:
+) -> str:
+    """Adds the copy to the stage; gives where it goes."""
     os = stage.platform.os if stage.platform else ""
     dest = paths.destination(stage.state.cwd, transfer.dest, os)
     mode = _mode(transfer.chmod)
@@ -128,7 +131,7 @@ def _lower(
     else:
         stage.state = stage.state.file(actions, label)
     stage.image.record(_history(work) + " # buildkit", layer=True, epoch=scope.epoch)
-    _warn(work)
+    return dest
 
 
 def _link(work: _Work, actions: Actions, label: Label, text: str) -> None:
@@ -208,6 +211,8 @@ def http_filename(url: str) -> str:
 
 
 def _files(work: _Work, source: str) -> Actions:
+    if work.files is work.scope.build_context:
+        work.scope.observer.copied_file(work.instruction, source)
     unpack = work.is_add
     if isinstance(work.instruction, Add) and work.instruction.unpack is not None:
         unpack = work.instruction.unpack
@@ -276,23 +281,3 @@ def _history(work: _Work) -> str:
         words.append(f"--chmod={transfer.chmod}")
     words += [*transfer.sources, *(f"<<{doc.name}" for doc in transfer.documents), transfer.dest]
     return " ".join(words)
-
-
-def _warn(work: _Work) -> None:
-    """What the peer accepts without a word."""
-    transfer, scope, instruction = work.transfer, work.scope, work.instruction
-    if transfer.link and transfer.chmod:
-        scope.warn(
-            instruction,
-            "LinkWithChmod",
-            "--chmod makes --link an ordinary copy",
-            f"{instruction.keyword.upper()} --link has no effect together with --chmod",
-        )
-    several = len(transfer.sources) + len(transfer.documents) > 1
-    if several and not work.dest.endswith(("/", "/.")) and not any(map(has_wildcard, transfer.sources)):
-        scope.warn(
-            instruction,
-            "SeveralSourcesOneFile",
-            "Several files are copied to one name",
-            f'"{transfer.dest}" does not end in "/": each source that is a file replaces the one before',
-        )

@@ -109,7 +109,11 @@ def test_another_frontend_is_refused_with_a_next_step(tmp_path: Path) -> None:
 def test_what_the_peer_accepts_in_silence_is_warned_of(tmp_path: Path) -> None:
     result = build(tmp_path, BASE + "COPY --link --chmod=755 a /b\nCOPY a b /c\nCOPY a b /c/\nCOPY *.x y /d\n")
     lines = [(w.rule, w.places[0].ranges[0].start.line if w.places[0].ranges[0].start else 0) for w in result.warnings]
-    assert lines == [("LinkWithChmod", 2), ("SeveralSourcesOneFile", 3)]
+    assert lines == [("LinkWithChmod", 2), ("SeveralSourcesOneFile", 3), ("WildcardMatchesNothing", 5)]
+    (tmp_path / "found.x").touch()
+    assert not build(tmp_path, BASE + "COPY *.x [f]*.? /d/\n").warnings
+    (tmp_path / ".dockerignore").write_text("found.x\n")
+    assert [w.rule for w in build(tmp_path, BASE + "COPY *.x /d/\n").warnings] == ["WildcardMatchesNothing"]
 
 
 def test_another_targets_result_is_a_context_without_being_made_again(tmp_path: Path) -> None:

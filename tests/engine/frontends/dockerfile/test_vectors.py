@@ -15,9 +15,7 @@ from tests.support.dockerfile_cases import Case, RecordedBridge, cases, load_com
 
 COMPARE = load_compare()
 EPOCH = {"build-arg:SOURCE_DATE_EPOCH": str(COMPARE.EPOCH)}
-CHECKS_ONLY = {"lint-directive/build-fails"}  # fails by a check, not by what it says
-
-ALL = [case for case in cases() if case.name not in CHECKS_ONLY]
+ALL = cases()
 
 
 def recorded(case: Case, name: str) -> list[Path]:
