@@ -12,7 +12,8 @@ import trio
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, UnsupportedError
 from engine.exporters.context import ExportContext
-from engine.exporters.contract import Export, ExportResult, PlatformImage, TargetImage
+from engine.exporters.contract import BuildFacts, Export, ExportResult, PlatformImage, TargetImage
+from engine.frontends.contract import PlatformResult
 from engine.llb.definition import Edge, Vertex, walk
 from engine.request import Outcome, TargetResult, Wanted
 from engine.results import LayerID, Snapshot
@@ -36,12 +37,17 @@ async def deliver(
     try:
         done = await _demand_all([platform.edge for platform in wanted.platforms], scheduler)
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
-        target = _image(wanted, done)
+        target = _image(wanted, done, scheduler, begun)
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
         for number, export in enumerate(wanted.exports):
             result = await _export(target, number, export, house)
             metadata |= result.metadata
             size = max(size, result.size)
+        if wanted.provenance:
+            from engine.attestations.facts import provenance_response
+
+            facts = {image.id: image.facts for image in target.platforms if image.facts}
+            metadata |= provenance_response(wanted.provenance, facts)
     except EngineError as error:
         outcome, failure = Outcome.FAILED, error
     edges = [p.edge for p in wanted.platforms if p.edge]
@@ -71,12 +77,23 @@ async def _demand_all(edges: list[Edge | None], scheduler: Scheduler) -> list[Do
     return [found.get(position, Done((), "scratch")) for position in range(len(edges))]
 
 
-def _image(wanted: Wanted, done: list[Done]) -> TargetImage:
+def _image(wanted: Wanted, done: list[Done], scheduler: Scheduler, begun: float) -> TargetImage:
     platforms = tuple(
-        PlatformImage(p.id, p.platform, _snapshot(d, p.edge), p.config, p.base_config)
+        PlatformImage(
+            p.id, p.platform, _snapshot(d, p.edge), p.config, p.base_config, _facts(wanted, p, scheduler, begun)
+        )
         for p, d in zip(wanted.platforms, done, strict=True)
     )
-    return TargetImage(wanted.name, platforms, wanted.multi, wanted.epoch)
+    return TargetImage(wanted.name, platforms, wanted.multi, wanted.epoch, wanted.attests)
+
+
+def _facts(wanted: Wanted, platform: PlatformResult, scheduler: Scheduler, begun: float) -> BuildFacts | None:
+    """How a platform was made, if anybody wants to know."""
+    if not wanted.attests and not wanted.provenance:
+        return None
+    from engine.attestations.facts import build_facts
+
+    return build_facts(platform.definition, wanted.request, scheduler.facts.resolved, begun, time.time())
 
 
 def _snapshot(done: Done, edge: Edge | None) -> Snapshot:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.digests import Digest
-from engine.exporters.contract import Export
-from engine.frontends.contract import PlatformResult
+from engine.exporters.contract import Attest, Export
+from engine.frontends.contract import FrontendRequest, PlatformResult
 from engine.llb.definition import Vertex
 from engine.results import LayerID
 from engine.values import frozen
@@ -58,6 +58,11 @@ class Wanted:
     ssh: tuple[SSHAgent, ...] = ()
     entitlements: frozenset[str] = frozenset()
     epoch: int | None = None
+    attests: tuple[Attest, ...] = ()
+    request: FrontendRequest | None = None
+    """What the frontend was asked, for provenance to tell."""
+    provenance: str = ""
+    """The provenance that the response is to hold: `min`, `max` or none."""
 
 
 @frozen

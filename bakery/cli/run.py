@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,16 @@ def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Se
         runtime=options.get("runtime") or "",
         allowed=allowed,
         cache_export=settings.cache_export if settings else None,
+        provenance=_provenance(os.environ) if options.get("metadata_file") else "",
     )
+
+
+def _provenance(env: Mapping[str, str]) -> str:
+    """How much provenance goes into the metadata file, by buildx's variable."""
+    mode = env.get("BUILDX_METADATA_PROVENANCE", "").lower()
+    if mode in ("disabled", "0", "false", "f"):
+        return ""
+    return "max" if mode == "max" else "min"
 
 
 def result_code(result: BuildResult) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bakery.graph.frontend_request import Surroundings
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
-from bakery.graph.outputs import agents, cache_backends, exports, secrets
+from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
 from bakery.values import frozen
 from engine.request import BuildRequest, BuildResult, Wanted
 
@@ -32,6 +32,8 @@ class BuildOptions:
     cwd: Path = field(default_factory=Path.cwd)
     id: str = ""
     cache_export: ExportPolicy | None = None
+    provenance: str = ""
+    """The provenance that results are to tell for the metadata file: `min`, `max` or none."""
 
 
 def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
@@ -101,4 +103,7 @@ def _wanted(target: Target, lowered: Lowered, options: BuildOptions) -> Wanted:
         ssh=agents(target.ssh, options.cwd),
         entitlements=frozenset(target.entitlements),
         epoch=int(epoch) if epoch.isdecimal() else None,
+        attests=attests(target),
+        request=lowered.request,
+        provenance=options.provenance,
     )

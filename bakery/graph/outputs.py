@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError
-from engine.exporters.contract import Export
+from engine.exporters.contract import Attest, Export
 from engine.request import CacheBackend, Secret, SSHAgent
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ def _export(target: Target, entry: OutputEntry, cwd: Path) -> Export:
             hint='set "tags" in the target, or name= in the output',
         )
     return Export(kind, attributes)
+
+
+def attests(target: Target) -> tuple[Attest, ...]:
+    """The statements about its images that a target asks for."""
+    return tuple(Attest(entry.type, entry.attrs) for entry in target.attest if not entry.disabled)
 
 
 def _annotations(target: Target) -> dict[str, str]:
