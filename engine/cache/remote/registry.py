@@ -1,0 +1,159 @@
+"""Caches in registries: `type=registry`, and the images that carry one inside."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO
+
+from engine import oci
+from engine.cache.remote.attributes import ExportOptions, required, truth
+from engine.cache.remote.blobs import CacheBlob
+from engine.cache.remote.chains import Chains
+from engine.cache.remote.manifests import CacheImage, cache_metadata, make_image, read_cache
+from engine.exporters.layers import bring, first_error
+from engine.registry.reference import Reference, parse
+from engine.request import CacheBackend
+from engine.sources.layers import LAYOUT_ORIGIN, LayerBlob
+
+if TYPE_CHECKING:
+    import trio
+
+    from engine.exporters.context import ExportContext
+    from engine.registry.client import Registries
+
+AT_ONCE = 6
+
+
+class RegistryPlace:
+    """A reference in a registry."""
+
+    def __init__(self, backend: CacheBackend, options: ExportOptions | None = None) -> None:
+        """Raises DefinitionError, SourceError for a reference that is none."""
+        self._reference = parse(required(backend, "ref", "REGISTRY/NAME:TAG"))
+        self._insecure = truth(backend, "registry.insecure")
+        self._options = options or ExportOptions()
+
+    @property
+    def title(self) -> str:
+        """What progress shows of an export."""
+        return "exporting cache to registry"
+
+    @property
+    def name(self) -> str:
+        """The reference."""
+        return str(self._reference)
+
+    async def read(self, chains: Chains, context: ExportContext) -> int:
+        """Adds what the cache knows to `chains`."""
+        async with self._registries(context) as registries:
+            return await read_cache(_Documents(self._reference, registries), chains)
+
+    async def write(self, chains: Chains, context: ExportContext) -> Mapping[str, str]:
+        """Pushes the cache."""
+        image = make_image(chains, image_manifest=self._options.image_manifest, oci_types=self._options.oci_types)
+        if image is None:
+            return {}
+        async with self._registries(context) as registries:
+            await _Push(self._reference, image, context, registries).run()
+        return cache_metadata(image)
+
+    @asynccontextmanager
+    async def _registries(self, context: ExportContext) -> AsyncIterator[Registries]:
+        if not self._insecure:
+            yield context.registries
+            return
+        from engine.registry.client import Registries
+        from engine.registry.settings import load_settings
+
+        settings = load_settings(os.environ)
+        domain = self._reference.domain
+        hosts = {**settings.hosts, domain: replace(settings.of(domain), insecure=True)}
+        async with Registries(replace(settings, hosts=hosts)) as registries:
+            yield registries
+
+
+class _Documents:
+    """Manifests and configs of a repository."""
+
+    def __init__(self, reference: Reference, registries: Registries) -> None:
+        self._reference = reference
+        self._registries = registries
+
+    @property
+    def origin(self) -> str:
+        return str(self._reference)
+
+    async def root(self) -> tuple[oci.Descriptor, bytes]:
+        return await self._registries.manifest(self._reference)
+
+    async def manifest(self, descriptor: oci.Descriptor) -> bytes:
+        _, data = await self._registries.manifest(self._reference.at(descriptor.digest))
+        return data
+
+    async def blob(self, descriptor: oci.Descriptor, limit: int) -> bytes:
+        return await self._registries.small_blob(self._reference, descriptor, limit)
+
+
+class _NotHere(Exception):
+    """The registry wants the bytes of a blob that has not been fetched."""
+
+
+class _Push:
+    """One cache to one reference: all blobs at once, then the config, last the manifest."""
+
+    def __init__(self, name: Reference, image: CacheImage, context: ExportContext, registries: Registries) -> None:
+        self._name = name
+        self._image = image
+        self._context = context
+        self._registries = registries
+
+    async def run(self) -> None:
+        import trio
+
+        limit = trio.CapacityLimiter(AT_ONCE)
+        try:
+            async with trio.open_nursery() as nursery:
+                for blob in self._image.blobs:
+                    nursery.start_soon(self._layer, blob, limit)
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+        config = self._image.config_descriptor
+        part = f"writing config {config.digest}"
+        self._context.progress(part, 0, config.size, False)
+        await self._registries.push_blob(self._name, config, lambda: BytesIO(self._image.config))
+        self._context.progress(part, config.size, config.size, True)
+        part = f"writing cache image manifest {self._image.descriptor.digest}"
+        self._context.progress(part, 0, 0, False)
+        await self._registries.push_manifest(self._name, self._image.manifest, self._image.descriptor.media_type)
+        self._context.progress(part, 0, 0, True)
+
+    async def _layer(self, blob: CacheBlob, limit: trio.CapacityLimiter) -> None:
+        found = blob.descriptor
+        part = f"writing layer {found.digest}"
+        elsewhere = blob.origin and not blob.origin.startswith(LAYOUT_ORIGIN)
+
+        def content() -> BinaryIO:
+            if not self._context.blobs.has(found.digest):
+                raise _NotHere
+            return self._context.blobs.path(found.digest).open("rb")
+
+        async def push() -> None:
+            await self._registries.push_blob(
+                self._name,
+                found,
+                content,
+                mount_from=blob.origin if elsewhere else None,
+                sent=lambda count: self._context.progress(part, count, found.size, False),
+            )
+
+        async with limit:
+            try:
+                await push()
+            except _NotHere:
+                await bring(self._context, LayerBlob(found, blob.origin))
+                await push()
+        self._context.progress(part, found.size, found.size, True)
