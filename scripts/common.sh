@@ -35,6 +35,8 @@ venv() {
         say "installing bakery$1"
         "$VENV/bin/pip" install --quiet --disable-pip-version-check -e ".$1" 2>&1 | grep -v '^WARNING: Location' >&2 || true
         "$VENV/bin/bakery" --version >/dev/null || die "bakery could not be installed"
+        # Byte code is made here and not at the first run, which some machines are configured never to do.
+        "$VENV/bin/python" -m compileall -q bakery engine
         touch "$stamp"
     fi
     PATH="$PWD/$VENV/bin:$PATH"

@@ -36,10 +36,11 @@ class Run:
     @property
     def ran(self) -> list[str]:
         """Names of the steps that did work, exports and sources' look-ups aside."""
+        aside = ("exporting", "keeping", "[internal]")
         return sorted(
             v["name"]
             for v in self.vertices.values()
-            if v.get("started") and not v.get("cached") and not any(w in v["name"] for w in ("exporting", "[internal]"))
+            if v.get("started") and not v.get("cached") and not any(word in v["name"] for word in aside)
         )
 
     def ran_times(self, text: str) -> int:
