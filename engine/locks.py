@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import trio
@@ -33,6 +33,20 @@ async def try_file_lock(path: Path) -> AsyncIterator[bool]:
         yield True
     finally:
         os.unlink(path)
+        os.close(descriptor)
+
+
+@contextmanager
+def lock_now(path: Path) -> Iterator[bool]:
+    """Holds the lock file if nobody else does: whether that is so. For those who need not wait."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    locked = False
+    try:
+        locked = _try_lock(descriptor) and _still_named(path, descriptor)
+        yield locked
+    finally:
+        if locked:
+            os.unlink(path)
         os.close(descriptor)
 
 

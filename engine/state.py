@@ -241,10 +241,8 @@ class State:
         """Notes that the files of layers are gone; whoever needs one makes or fetches it anew."""
         from engine.reconcile import forget_layers
 
-        names = list(layers)
         with self.transaction():
-            forget_layers(self._connection, names)
-        self.found.append(f"{len(names)} layers of earlier builds were gone from {self.layers}")
+            forget_layers(self._connection, list(layers))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

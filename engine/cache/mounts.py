@@ -12,11 +12,12 @@ import hashlib
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
 
+from engine.errors import StateError
 from engine.llb.ops import CacheSharing
 from engine.snapshots.difference import write_tree
 from engine.snapshots.store import SnapshotStore
@@ -58,6 +59,7 @@ class CacheMounts:
             folder = self._state.mounts / f"{name}-{number}"
             await trio.to_thread.run_sync(self._open, folder, cache, seed)
             yield folder / "fs"
+            self._note_use(folder.name)
         finally:
             os.close(lock)
 
@@ -68,13 +70,22 @@ class CacheMounts:
             if not _try(lock, fcntl.LOCK_EX):
                 return False
             self._state.write("DELETE FROM cache_mounts WHERE id = ?", mount)
-            rubbish = self._snapshots.work.make("removed")
-            if (self._state.mounts / mount).exists():
-                (self._state.mounts / mount).rename(rubbish / "cache")
-            discard(rubbish)
+            discard(self._set_aside(self._state.mounts / mount))
             return True
         finally:
             os.close(lock)
+
+    def _set_aside(self, folder: Path) -> Path:
+        """Where there is no room for anything new, it is deleted where it lies."""
+        try:
+            return folder.rename(self._snapshots.work.make("removed") / "cache")
+        except (OSError, StateError):
+            return folder
+
+    def _note_use(self, mount: str) -> None:
+        """That it was used until now: it may have grown since the step began. Nothing depends on it."""
+        with suppress(StateError):
+            self._state.write("UPDATE cache_mounts SET used = ? WHERE id = ?", time.time(), mount)
 
     async def _lock(self, name: str, sharing: CacheSharing) -> tuple[int, int]:
         kind = fcntl.LOCK_SH if sharing is CacheSharing.SHARED else fcntl.LOCK_EX

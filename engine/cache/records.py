@@ -55,6 +55,7 @@ class RecordStore:
             self._state.lease.hold(wanted - missing)
         if lost:
             self._state.forget_layers(lost)
+            self._state.found.append(f"{len(lost)} layers of earlier builds were gone from {self._state.layers}")
         return {key: record for key, record in found.items() if not missing.intersection(_layers(record))}
 
     def _read(self, keys: Iterable[str]) -> dict[str, Record]:

@@ -232,7 +232,7 @@ class SnapshotStore:
 
     def record(self, layer: LayerID, folder: Path, description: str) -> None:
         """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
-        size = _disk_usage(folder)
+        size = disk_usage(folder)
         try:
             folder.rename(self._state.layers / layer)
         except OSError as error:
@@ -321,7 +321,7 @@ def _check_ids(file: Path) -> None:
         )
 
 
-def _disk_usage(folder: Path) -> int:
+def disk_usage(folder: Path) -> int:
     """Bytes that a folder takes on the disk; a file with several names counts once."""
     total, seen, rest = 0, set[int](), [str(folder)]
     while rest:
