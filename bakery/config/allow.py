@@ -54,7 +54,7 @@ class Grants:
 
 def resolved(path: str, cwd: Path) -> Path:
     """A path with the links of all its existing ancestors followed."""
-    return Path(os.path.realpath(cwd / path.removeprefix(CWD)))
+    return Path(os.path.realpath(cwd / path.removeprefix(CWD).replace("\0", "")))
 
 
 def parse_grants(allow: Iterable[str], cwd: Path) -> Grants:

@@ -91,12 +91,12 @@ def read(name: str, cwd: Path) -> Found | None:
     """A file by its path from the working folder; None if it is empty, which counts as absent. Raises BakeryError."""
     path = cwd / name
     try:
-        if path.is_file() and path.stat().st_size > MAX_SIZE:
+        if os.path.isfile(path) and path.stat().st_size > MAX_SIZE:
             raise _too_large(name)
         with path.open("rb") as opened:
             data = opened.read(MAX_SIZE + 1)
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
+    except (OSError, ValueError) as error:  # a name may have a zero byte in it
+        reason = (getattr(error, "strerror", "") or "cannot be read").lower()
         raise BakeryError.of(f"open {name}: {reason}", hint="check the path given with -f") from None
     return _found(name, data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -144,8 +145,8 @@ def _check_secret(secret: SecretEntry, cwd: Path, env: Mapping[str, str], note: 
         return
     try:
         size = (cwd / _local(path)).stat().st_size
-    except OSError as error:
-        reason = (error.strerror or "cannot be read").lower()
+    except (OSError, ValueError) as error:  # a name may be too long, or have a zero byte in it
+        reason = (getattr(error, "strerror", "") or "cannot be read").lower()
         note(
             "secret",
             f"failed to stat {path}",
@@ -167,7 +168,7 @@ def _check_ssh(ssh: SSHEntry, cwd: Path, env: Mapping[str, str], note: Any) -> N
             )
         return
     for path in ssh.paths:
-        if not (cwd / _local(path)).exists():
+        if not os.path.exists(cwd / _local(path)):
             note("ssh", f"failed to open {path}", f"open {path}: no such file or directory")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import posixpath
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def included_files(include: Attribute, parent: str, cwd: Path) -> list[str]:
         if any(char in pattern for char in "*?["):
             names = glob.glob(pattern, root_dir=None if pattern.startswith("/") else cwd, recursive=True)
             found.extend(sorted(clean_path(name) for name in names if clean_path(name) != clean_path(parent)))
-        elif (cwd / pattern).is_file():
+        elif os.path.isfile(cwd / pattern):
             found.append(pattern)
         else:
             raise BakeryError.of("Invalid include", f"{pattern}: no such file", include.expr.span)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -141,7 +142,7 @@ def _add_compose(
     from bakery.config.compose.load import compose_targets
 
     def read_file(path: str) -> SourceFile | None:
-        if not (request.cwd / path).is_file():
+        if not os.path.isfile(request.cwd / path):
             return None
         found = read(path, request.cwd)
         return SourceFile(path, "") if found is None else found.file
@@ -203,10 +204,11 @@ def local_platform() -> str:
 
 
 def _selected(declared: Declared, request: LoadRequest) -> Project:
-    groups = with_all(declared.groups, declared.drafts)
     overrides = _overrides(declared, request)
     inheritance = Inheritance(declared.drafts, overrides)
-    names = requested_names(request.targets, declared.drafts, groups)
+    names = requested_names(request.targets, declared.drafts, declared.groups)
+    # Only now: a pattern matches what the files declare, as in the peer, and not the group that we make up.
+    groups = with_all(declared.groups, declared.drafts)
     requested, found = reached(names, groups, declared.drafts)
     drafts = follow_links(requested, inheritance)
     drafts = {name: _with_flags(draft, request) for name, draft in drafts.items()}

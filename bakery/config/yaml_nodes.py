@@ -1,8 +1,8 @@
 """YAML texts to trees that know their places.
 
 Built from libyaml's events without recursion: its own composer recurses in C and dies on deep nesting. Aliases share
-nodes; what they would expand to is counted, so that a small file cannot stand for a huge one. Plain scalars follow
-YAML 1.2's core schema as Compose's reader does: `yes` and `on` are text, `0o17` is a number.
+nodes; what they would expand to is counted, so that a small file cannot stand for a huge one. Plain scalars are what
+Compose's reader takes them for: `yes` and `on` are text; `0o17`, `017` and `1_000` are numbers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ MAX_DEPTH = 200
 MAX_NODES = 1_000_000
 """Nodes of one document after aliases are followed."""
 
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)|0o[0-7]+|0x[0-9a-fA-F]+")
+_INT = re.compile(r"([-+]?)(?:0[xX](?P<x>[0-9a-fA-F]+)|0[bB](?P<b>[01]+)|0[oO]?(?P<o>[0-7]+)|(?P<d>0|[1-9][0-9]*))")
+_BASES = {"x": 16, "b": 2, "o": 8, "d": 10}
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
@@ -83,9 +84,11 @@ def read_yaml(file: SourceFile) -> list[YamlNode]:
         at = min(mark.index, len(file.text)) if mark is not None else 0
         line_end = file.text.find("\n", at)
         end = min(at + 1, len(file.text) if line_end < 0 else max(line_end, at))
-        raise BakeryError.of("Invalid YAML", (error.problem or str(error)).strip(), source.span(at, end)) from None
+        raise BakeryError.of(
+            "failed to parse YAML", (error.problem or str(error)).strip(), source.span(at, end)
+        ) from None
     except yaml.YAMLError as error:
-        raise BakeryError.of("Invalid YAML", f"{file.name}: {str(error).splitlines()[0]}") from None
+        raise BakeryError.of("failed to parse YAML", f"{file.name}: {str(error).splitlines()[0]}") from None
 
 
 def _documents(events: Any, source: Source) -> Iterator[YamlNode]:
@@ -100,7 +103,7 @@ def _documents(events: Any, source: Source) -> Iterator[YamlNode]:
         if isinstance(event, yaml.AliasEvent):
             node = anchors.get(event.anchor or "")
             if node is None:
-                raise _error("Invalid YAML", f'unknown anchor "{event.anchor}"', source, event)
+                raise _error("failed to parse YAML", f'unknown anchor "{event.anchor}"', source, event)
         elif isinstance(event, yaml.ScalarEvent):
             node = _scalar(event, source)
             if event.anchor:
@@ -150,14 +153,14 @@ class _Open:
             if not isinstance(child.value, list | dict):
                 self.key = child
                 return
-            raise BakeryError.of("Invalid YAML", "a key must be a plain value", child.span)
+            raise BakeryError.of("failed to parse YAML", "a key must be a plain value", child.span)
         else:
             key, self.key = self.key, None
             if key.text == "<<" and not key.tag:
                 self.merged.extend(child.value if child.is_list else [child])
                 return
             if key.text in node.value:
-                raise BakeryError.of("Invalid YAML", f'mapping key "{key.text}" is already defined', key.span)
+                raise BakeryError.of("failed to parse YAML", f'mapping key "{key.text}" is already defined', key.span)
             node.value[key.text] = child
             node.keys[key.text] = key
 
@@ -166,7 +169,7 @@ class _Open:
         self.node.end = max(end, self.node.end)
         for base in self.merged:
             if not base.is_map:
-                raise BakeryError.of("Invalid YAML", "a map is required for a merge", base.span)
+                raise BakeryError.of("failed to parse YAML", "a map is required for a merge", base.span)
             for key, child in base.value.items():
                 if key not in self.node.value:
                     self._count(child)
@@ -196,8 +199,9 @@ def _plain(text: str) -> Any:
     first = text[0]
     if not (first.isdigit() or first in "+-."):
         return text
-    if len(text) < 1000 and _INT.fullmatch(text):
-        return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+    whole = _INT.fullmatch(text.replace("_", "")) if len(text) < 1000 else None
+    if whole is not None:
+        return int(whole[1] + whole[whole.lastgroup or "d"], _BASES[whole.lastgroup or "d"])
     if len(text) < 1000 and _FLOAT.fullmatch(text):
         return float(text)
     return text

@@ -10,6 +10,11 @@ Lookup = Callable[[str], str | None]
 MAX_LENGTH = 1 << 20
 """Characters of one interpolated text."""
 
+
+class MalformedError(ValueError):
+    """A reference that is not of Compose's form."""
+
+
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r":?[-?+]")
 
@@ -45,7 +50,8 @@ def _reference(text: str, dollar: int, lookup: Lookup, depth: int) -> tuple[str,
         return _braced(text[dollar + 2 : end], lookup, depth), end + 1
     name = _NAME.match(text, dollar + 1)
     if name is None:
-        raise ValueError(f'invalid interpolation format "{text}"; a lone $ is written $$')
+        # A dollar before anything else stands for itself: `$(command)`, a price.
+        return "$", dollar + 1
     return lookup(name[0]) or "", name.end()
 
 
@@ -65,20 +71,20 @@ def _closing(text: str, dollar: int) -> int:
             if depth == 0:
                 return at
         at += 1
-    raise ValueError(f'invalid interpolation format "{text}"; a }} is missing')
+    raise MalformedError(f'"{text}": a }} is missing')
 
 
 def _braced(inner: str, lookup: Lookup, depth: int) -> str:
     name = _NAME.match(inner)
     if name is None:
-        raise ValueError(f'invalid interpolation format "${{{inner}}}"')
+        raise MalformedError(f'"${{{inner}}}": a name or NAME:-default is required')
     value = lookup(name[0])
     rest = inner[name.end() :]
     if not rest:
         return value or ""
     operator = _OPERATOR.match(rest)
     if operator is None:
-        raise ValueError(f'invalid interpolation format "${{{inner}}}"')
+        raise MalformedError(f'"${{{inner}}}": a name or NAME:-default is required')
     word = rest[operator.end() :]
     present = value is not None and (value != "" or not operator[0].startswith(":"))
     match operator[0][-1]:

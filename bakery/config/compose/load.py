@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bakery.config.compose.consistency import inconsistencies
 from bakery.config.compose.dotenv import parse_dotenv
-from bakery.config.compose.merge import OpenFile, Services, interpolated, long_form, merged
-from bakery.config.compose.services import Project, service_draft
+from bakery.config.compose.files import ReadFile
+from bakery.config.compose.include import Model
+from bakery.config.compose.interpolate import substitute
+from bakery.config.compose.schema import validate
+from bakery.config.compose.services import Project, service_draft, target_name
 from bakery.config.draft import TargetDraft
 from bakery.config.target import Group
-from bakery.config.yaml_nodes import YamlNode, plain_text, read_yaml
-from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
+from bakery.config.yaml_nodes import YamlNode, plain_text
+from bakery.diagnostics import BakeryError, Diagnostic
 
-ReadFile = Callable[[str], SourceFile | None]
-"""Reads a file by its path from the working folder; None if there is none."""
+_PROJECT = "COMPOSE_PROJECT_NAME"
 
 
 @dataclass(slots=True)
@@ -26,87 +29,87 @@ class ComposeTargets:
     warnings: list[Diagnostic] = field(default_factory=list)
 
 
-def load_compose(files: Sequence[SourceFile], env: Mapping[str, str], folder: str, read: ReadFile) -> ComposeTargets:
-    """The targets of Compose files. `env` is what texts may refer to; `folder` is where relative files start.
-
-    Raises BakeryError.
-    """
-    return compose_targets([document for file in files for document in read_yaml(file)], env, folder, read)
-
-
 def compose_targets(
     documents: Sequence[YamlNode], env: Mapping[str, str], folder: str, read: ReadFile
 ) -> ComposeTargets:
-    """The targets of Compose documents that are parsed already. Raises BakeryError."""
+    """The targets of Compose documents. `env` is what texts may refer to; `folder` is where relative files start.
+
+    Raises BakeryError with all that is wrong in what is read of the services.
+    """
     result = ComposeTargets()
-    names = {"COMPOSE_PROJECT_NAME": "bake", **env}
-    services: dict[str, YamlNode] = {}
-    secrets: dict[str, YamlNode] = {}
-
-    def other_file(path: str, extends: YamlNode) -> list[YamlNode]:
-        file = read(f"{folder}/{path}" if folder and not path.startswith("/") else path)
-        if file is None:
-            raise BakeryError.of(f"cannot read {path}", "no such file", extends.span)
-        return [interpolated(document, names.get) for document in read_yaml(file)]
-
+    names = {_PROJECT: "bake", **env}
+    names[_PROJECT] = _project_name(documents, names)
+    model = Model(read, folder)
+    sections = False
     for document in documents:
-        _add_document(document, names, services, secrets, other_file)
-    if not services and not secrets:
+        model.add(document, names)
+        sections |= document.is_map and any(document.value.get(key) for key in ("services", "secrets"))
+    if not sections and not model.services:
         raise BakeryError.of("empty compose file", "neither services nor secrets are declared")
-
-    def env_file(node: YamlNode) -> Mapping[str, str]:
-        path_node = node.value.get("path") if node.is_map else node
-        required = node.value.get("required") if node.is_map else None
-        path = (plain_text(path_node) if path_node is not None else None) or ""
-        file = read(f"{folder}/{path}" if folder and not path.startswith("/") else path)
-        if file is None:
-            if required is not None and required.value is False:
-                return {}
-            raise BakeryError.of(f"env file {path} not found", "", node.span)
-        return parse_dotenv(file, env)
-
-    project = Project(secrets, names.get, env_file, result.warnings)
-    for name in sorted(services):
-        service = services[name]
-        if service.value.get("build") is None or service.value["build"].value is None:
+    problems = validate(model.services, model.secrets) or inconsistencies(model.services, model.secrets)
+    if problems:
+        raise BakeryError(*problems)
+    project = Project(model.secrets, names.get, _environments(model, env), result.warnings)
+    for name in sorted(model.services):
+        service = model.services[name]
+        if "build" not in service.value:
             continue
         draft = service_draft(name, service, project)
         draft.folder = folder
         result.drafts[draft.name] = draft
-    if services:
-        result.group = Group("default", tuple(result.drafts))
+    if model.services:
+        result.group = Group("default", tuple(map(target_name, _built(model))))
     return result
 
 
-def _add_document(
-    document: YamlNode,
-    env: Mapping[str, str],
-    services: dict[str, YamlNode],
-    secrets: dict[str, YamlNode],
-    open_file: OpenFile,
-) -> None:
-    if document.value is None:
-        return
-    if not document.is_map:
-        raise BakeryError.of("top-level object must be a mapping", "", document.span)
-    own = {name: long_form(node) for name, node in _section(document, "services", env).items()}
-    # A service extends what its own file says of another; only for want of that what earlier files say.
-    extending = Services({**services, **own}, open_file)
-    _merge_into(services, {name: extending.extended(name) for name in own})
-    _merge_into(secrets, _section(document, "secrets", env))
+def _built(model: Model) -> list[str]:
+    return [name for name in sorted(model.services) if "build" in model.services[name].value]
 
 
-def _section(document: YamlNode, key: str, env: Mapping[str, str]) -> dict[str, YamlNode]:
-    section = document.value.get(key)
-    if section is None or section.value is None:
+def _project_name(documents: Sequence[YamlNode], env: Mapping[str, str]) -> str:
+    """The `name` of the last document that has one, else the environment's, else the peer's."""
+    found = env[_PROJECT] or "bake"
+    for document in documents:
+        node = document.value.get("name") if document.is_map else None
+        if node is not None and isinstance(node.value, str):
+            try:
+                found = substitute(node.value, env.get) or found
+            except ValueError as error:
+                raise BakeryError.of("invalid project name", str(error), node.span) from None
+    return found
+
+
+def _environments(model: Model, env: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What the `env_file`s and the `environment` of each service set. Raises BakeryError for files that are missing."""
+    problems: list[Diagnostic] = []
+    found: dict[str, dict[str, str]] = {}
+    for name, service in model.services.items():
+        values = found[name] = {}
+        files = service.value.get("env_file")
+        for file in files.value if files is not None and files.is_list else ():
+            try:
+                values.update(_env_file(file, {**values, **env}, model))
+            except BakeryError as error:
+                problems.extend(error.diagnostics)
+        environment = service.value.get("environment")
+        for key, item in environment.value.items() if environment is not None and environment.is_map else ():
+            text = plain_text(item)
+            if text is not None:
+                values[key] = text
+            elif key in env:
+                values[key] = env[key]
+    if problems:
+        raise BakeryError(*problems)
+    return found
+
+
+def _env_file(node: YamlNode, env: Mapping[str, str], model: Model) -> Mapping[str, str]:
+    path_node = node.value.get("path") if node.is_map else node
+    required = node.value.get("required") if node.is_map else None
+    path = (plain_text(path_node) if path_node is not None else None) or ""
+    file = model.read(path)
+    if file is not None:
+        return parse_dotenv(file, env)
+    if required is not None and plain_text(required) == "false":
         return {}
-    if not section.is_map:
-        raise BakeryError.of(f"{key} must be a mapping", "", section.span)
-    return {
-        name: interpolated(node, env.get, (key, name)) for name, node in section.value.items() if node.value is not None
-    }
-
-
-def _merge_into(collected: dict[str, YamlNode], added: Mapping[str, YamlNode]) -> None:
-    for name, node in added.items():
-        collected[name] = merged(collected[name], node) if name in collected else node
+    raise BakeryError.of(f"env file {path} not found", "", node.span, "`required: false` lets it be missing")

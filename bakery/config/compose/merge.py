@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 
-from bakery.config.compose.interpolate import Lookup, substitute
+from bakery.config.compose.interpolate import Lookup, MalformedError, substitute
 from bakery.config.yaml_nodes import YamlNode, plain_text
 from bakery.diagnostics import BakeryError
 
@@ -14,8 +14,11 @@ _MAPS = frozenset({"args", "labels", "additional_contexts", "extra_hosts", "envi
 _UNIQUE = frozenset({"tags", "platforms", "cache_from", "cache_to", "env_file"})
 """Lists whose repeated members count once when documents merge."""
 
-OpenFile = Callable[[str, YamlNode], Iterable[YamlNode]]
-"""Reads the documents of another file that an `extends` names."""
+MAX_EXTENDS = 50
+"""Services that extend each other in a row."""
+
+OpenFile = Callable[[str, YamlNode], "Services"]
+"""The services of another file that an `extends` names."""
 
 
 def interpolated(node: YamlNode, lookup: Lookup, path: tuple[str, ...] = ()) -> YamlNode:
@@ -26,16 +29,19 @@ def interpolated(node: YamlNode, lookup: Lookup, path: tuple[str, ...] = ()) -> 
         return node.with_value([interpolated(child, lookup, (*path, f"[{i}]")) for i, child in enumerate(node.value)])
     if not isinstance(node.value, str) or "$" not in node.value:
         return node
+    where = ".".join(path)
     try:
         return node.with_value(substitute(node.value, lookup))
+    except MalformedError as error:
+        raise BakeryError.of(f"invalid interpolation format for {where}.", str(error), node.span) from None
     except ValueError as error:
-        raise BakeryError.of(f"error while interpolating {'.'.join(path)}", str(error), node.span) from None
+        raise BakeryError.of(f"error while interpolating {where}", str(error), node.span) from None
 
 
-def long_form(service: YamlNode) -> YamlNode:
+def long_form(service: YamlNode, name: str) -> YamlNode:
     """A service whose short forms are spelled out: `build: dir`, lists of pairs, lone strings for lists."""
     if not service.is_map:
-        raise BakeryError.of("services must be a mapping", "a service is a map of its settings", service.span)
+        raise BakeryError.of(f"services.{name} must be a mapping", "a service is a map of its settings", service.span)
     value = dict(service.value)
     build = value.get("build")
     if build is not None and isinstance(build.value, str):
@@ -118,6 +124,11 @@ class Services:
         self._open_file = open_file
         self._done: dict[str, YamlNode] = {}
 
+    @property
+    def names(self) -> Collection[str]:
+        """All services there are."""
+        return self._services.keys()
+
     def extended(self, name: str, path: tuple[str, ...] = ()) -> YamlNode:
         """A service laid over the one it extends. Raises BakeryError."""
         if name in self._done:
@@ -126,19 +137,24 @@ class Services:
         extends = service.value.get("extends")
         if extends is None:
             return service
-        if name in path or len(path) > 50:
-            raise BakeryError.of(
-                "circular reference", f"services extend each other: {' → '.join((*path, name))}", extends.span
-            )
+        # In another file a service of the same name is another service.
+        path = (*path, f"{service.source.file.name}: {name}")
+        if path[-1] in path[:-1] or len(path) > MAX_EXTENDS:
+            raise BakeryError.of("Circular reference", f"services extend each other: {' → '.join(path)}", extends.span)
         base_name, file = _base(extends)
         if file is None:
             if base_name not in self._services:
                 raise BakeryError.of(
-                    f'cannot extend service "{name}"', f'service "{base_name}" not found', extends.span
+                    f'cannot extend service "{name}" in {extends.source.file.name}',
+                    f'service "{base_name}" not found',
+                    extends.span,
                 )
-            base = self.extended(base_name, (*path, name))
+            base = self.extended(base_name, path)
         else:
-            base = _other_file(self._open_file(file, extends), base_name, self._open_file, extends)
+            others = self._open_file(file, extends)
+            if base_name not in others.names:
+                raise BakeryError.of("cannot extend", f'service "{base_name}" not found in {file}', extends.span)
+            base = others.extended(base_name, path)
         result = merged(base, service)
         self._done[name] = result
         return result
@@ -151,14 +167,3 @@ def _base(extends: YamlNode) -> tuple[str, str | None]:
     if service is None:
         raise BakeryError.of("extends requires service", "", extends.span)
     return plain_text(service) or "", plain_text(file) if file is not None else None
-
-
-def _other_file(documents: Iterable[YamlNode], name: str, open_file: OpenFile, extends: YamlNode) -> YamlNode:
-    services: dict[str, YamlNode] = {}
-    for document in documents:
-        found = document.value.get("services") if document.is_map else None
-        if found is not None and found.is_map:
-            services.update({key: long_form(child) for key, child in found.value.items()})
-    if name not in services:
-        raise BakeryError.of("cannot extend", f'service "{name}" not found in the other file', extends.span)
-    return Services(services, open_file).extended(name)

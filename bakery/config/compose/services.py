@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,36 +17,8 @@ from bakery.config.paths import is_local
 from bakery.config.target import AttestEntry, SecretEntry, SSHEntry
 from bakery.config.textforms import clean_path, parse_bool
 from bakery.config.yaml_nodes import YamlNode, plain_text
-from bakery.diagnostics import BakeryError, Diagnostic, Severity, did_you_mean
+from bakery.diagnostics import BakeryError, Diagnostic, Severity
 
-BUILD_KEYS = frozenset(
-    {
-        "additional_contexts",
-        "args",
-        "cache_from",
-        "cache_to",
-        "context",
-        "dockerfile",
-        "dockerfile_inline",
-        "entitlements",
-        "extra_hosts",
-        "isolation",
-        "labels",
-        "network",
-        "no_cache",
-        "platforms",
-        "privileged",
-        "provenance",
-        "pull",
-        "sbom",
-        "secrets",
-        "shm_size",
-        "ssh",
-        "tags",
-        "target",
-        "ulimits",
-    }
-)
 _X_BAKE = frozenset(
     {
         "tags",
@@ -69,7 +42,8 @@ class Project:
 
     secrets: Mapping[str, YamlNode]
     lookup: Lookup
-    env_file: Callable[[YamlNode], Mapping[str, str]]
+    environments: Mapping[str, Mapping[str, str]]
+    """What each service sets in its environment, files included."""
     warnings: list[Diagnostic]
 
 
@@ -80,20 +54,8 @@ def target_name(service: str) -> str:
 
 def service_draft(name: str, service: YamlNode, project: Project) -> TargetDraft:
     """The draft of a service that has a `build` section. Raises BakeryError."""
-    build: YamlNode = service.value["build"]
-    if not build.is_map:
-        raise BakeryError.of(f"services.{name}.build must be a string or a mapping", "", build.span)
-    unknown = [key for key in build.value if key not in BUILD_KEYS and not key.startswith("x-")]
-    if unknown:
-        near = did_you_mean(unknown[0], BUILD_KEYS)
-        raise BakeryError.of(
-            f"services.{name}.build additional properties '{unknown[0]}' not allowed",
-            "",
-            build.key_span(unknown[0]),
-            f"did you mean `{near}`?" if near else "",
-        )
     draft = TargetDraft(target_name(name), span=service.span)
-    _Reader(name, service, build, project, draft).read()
+    _Reader(name, service, service.value["build"], project, draft).read()
     return draft
 
 
@@ -108,13 +70,13 @@ class _Reader:
     def read(self) -> None:
         """Fill the draft."""
         for key, attribute in (
-            ("context", "context"),
             ("dockerfile", "dockerfile"),
             ("dockerfile_inline", "dockerfile-inline"),
             ("target", "target"),
             ("network", "network"),
         ):
             self._set(attribute, key, lambda node: plain_text(node) or None)
+        self._set("context", "context", lambda node: self._at_home(plain_text(node) or "") or None)
         self._set("shm-size", "shm_size", _size)
         self._set("no-cache", "no_cache", self._truth)
         self._set("pull", "pull", self._truth)
@@ -122,7 +84,7 @@ class _Reader:
         self._set("tags", "tags", _texts)
         self._set("labels", "labels", lambda node: {key: plain_text(item) or "" for key, item in _items(node)})
         self._set("args", "args", self._args)
-        self._set("contexts", "additional_contexts", _contexts)
+        self._set("contexts", "additional_contexts", lambda node: _contexts(node, self._local))
         self._set("extra-hosts", "extra_hosts", _hosts)
         self._set("ulimits", "ulimits", _ulimits)
         self._set("cache-from", "cache_from", lambda node: _entries("cache-from", node))
@@ -159,7 +121,7 @@ class _Reader:
         return True if _bool(node) else None
 
     def _args(self, node: YamlNode) -> dict[str, str]:
-        environment = self._environment()
+        environment = self.project.environments[self.name]
         args: dict[str, str] = {}
         for key, item in _items(node):
             text = plain_text(item)
@@ -171,36 +133,25 @@ class _Reader:
                 args[key] = text
         return args
 
-    def _environment(self) -> dict[str, str]:
-        found: dict[str, str] = {}
-        files = self.service.value.get("env_file")
-        for file in files.value if files is not None and files.is_list else ():
-            found.update(self.project.env_file(file))
-        environment = self.service.value.get("environment")
-        for key, item in _items(environment) if environment is not None and environment.value is not None else ():
-            text = plain_text(item)
-            if text is not None:
-                found[key] = text
-        return found
-
     def _secrets(self, node: YamlNode) -> list[SecretEntry]:
         found = []
         for item in _list(node):
-            source_node = item.value.get("source") if item.is_map else item
-            source = plain_text(source_node) if source_node is not None else None
-            if source is None or source not in self.project.secrets:
-                raise BakeryError.of(f'service "{self.name}" refers to undefined build secret {source}', "", item.span)
-            declared = self.project.secrets[source]
-            settings: Mapping[str, YamlNode] = declared.value if declared.is_map else {}
-            external = settings.get("external")
-            if external is not None and _bool(external):
-                raise BakeryError.of(f"unsupported external secret {source}", "", item.span)
-            file, variable = settings.get("file"), settings.get("environment")
+            source = (plain_text(item.value["source"]) if item.is_map else plain_text(item)) or ""
+            declared = self.project.secrets[source].value
+            file, variable = declared.get("file"), declared.get("environment")
             if file is not None:
-                found.append(SecretEntry(source, src=clean_path(plain_text(file) or "")))
+                found.append(SecretEntry(source, src=clean_path(self._at_home(plain_text(file) or ""))))
             else:
                 found.append(SecretEntry(source, env=(plain_text(variable) if variable is not None else "") or ""))
         return found
+
+    def _local(self, path: str) -> str:
+        return clean_path(self._at_home(path))
+
+    def _at_home(self, path: str) -> str:
+        """A path with `~` for the home folder replaced, as a shell would."""
+        home = self.project.lookup("HOME")
+        return posixpath.join(home, path[1:].lstrip("/")) if path.startswith("~") and home else path
 
     def _attest(self, key: str) -> list[AttestEntry]:
         node = self.build.value.get(key)
@@ -277,7 +228,7 @@ def _entries(key: str, node: YamlNode) -> list[Any]:
     return tidy_entries(ATTRIBUTES[key], [entry for text in _words(node) for entry in PARSERS[key](text)])
 
 
-def _contexts(node: YamlNode, local: Callable[[str], str] = clean_path) -> dict[str, str]:
+def _contexts(node: YamlNode, local: Callable[[str], str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, item in _items(node):
         where = plain_text(item) or ""
