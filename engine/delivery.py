@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from engine.digests import Digest, sha256
-from engine.errors import EngineError, UnsupportedError
+from engine.errors import EngineError, UnsupportedError, WithheldError
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import BuildFacts, Export, ExportResult, PlatformImage, TargetImage
 from engine.frontends.contract import PlatformResult
@@ -22,12 +22,13 @@ from engine.telling import tell_cached, telling
 
 if TYPE_CHECKING:
     from engine.house import House
+    from engine.together import Gate
 
 
 async def deliver(
-    wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler, house: House
+    wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler, house: House, gate: Gate | None = None
 ) -> TargetResult:
-    """Waits for a target's results and exports them. What fails is in the result, not raised."""
+    """Waits for a target's results and exports them, once the gate lets them pass. What fails is in the result."""
     begun = time.time()
     metadata: dict[str, str] = {}
     failure: EngineError | None = None
@@ -39,6 +40,8 @@ async def deliver(
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
         target = _image(wanted, done, scheduler, begun)
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
+        if gate is not None:
+            await gate.passing(wanted.name)
         for number, export in enumerate(wanted.exports):
             result = await _export(target, number, export, house)
             metadata |= result.metadata
@@ -49,11 +52,25 @@ async def deliver(
             facts = {image.id: image.facts for image in target.platforms if image.facts}
             metadata |= provenance_response(wanted.provenance, facts)
     except EngineError as error:
-        outcome, failure = Outcome.FAILED, error
+        outcome = Outcome.CANCELLED if isinstance(error, WithheldError) else Outcome.FAILED
+        failure = error
+    steps, hits = _count(wanted, vertices, scheduler)
+    return TargetResult(wanted.name, outcome, metadata, failure, steps, hits, time.time() - begun, size, layers)
+
+
+def result_without_end(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler) -> TargetResult:
+    """How a target ended that was cancelled: it may not even have begun."""
+    edges = [p.edge for p in wanted.platforms if p.edge]
+    begun = any(v.digest in scheduler.begun for v in walk(vertices, edges))
+    steps, hits = _count(wanted, vertices, scheduler)
+    return TargetResult(wanted.name, Outcome.CANCELLED if begun else Outcome.NOT_STARTED, steps=steps, hits=hits)
+
+
+def _count(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler) -> tuple[int, int]:
+    """A target's steps, and how many of them need not be run."""
     edges = [p.edge for p in wanted.platforms if p.edge]
     steps = [v.digest for v in walk(vertices, edges) if v.op.source is None]
-    hits = sum(digest not in scheduler.ran for digest in steps)
-    return TargetResult(wanted.name, outcome, metadata, failure, len(steps), hits, time.time() - begun, size, layers)
+    return len(steps), sum(scheduler.is_known(digest) for digest in steps)
 
 
 async def _demand_all(edges: list[Edge | None], scheduler: Scheduler) -> list[Done]:

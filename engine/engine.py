@@ -12,18 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import trio
-
-from engine.delivery import deliver
 from engine.digests import Digest
 from engine.events import Listener
 from engine.house import House
 from engine.llb.definition import walk
-from engine.request import BuildRequest, BuildResult, TargetResult, Wanted
+from engine.request import BuildRequest, BuildResult
 from engine.snapshots import user_namespace
 from engine.solver.entitlements import check_entitlements
 from engine.solver.solver import Circumstances, solving
 from engine.state import State, default_root
+from engine.together import deliver_all
 from engine.workshop import Wishes, Workshop, build_id
 
 if TYPE_CHECKING:
@@ -77,7 +75,8 @@ class Engine:
         return DockerfileFrontend()
 
     async def solve(self, request: BuildRequest) -> BuildResult:
-        """Builds everything that is wanted. A target that fails does not stop the others.
+        """Builds everything that is wanted. What fails for one target is in its result; `request.on_error` says what
+        that means for the others.
 
         Raises:
             EntitlementError: before any work, if something is asked for that was not allowed.
@@ -90,18 +89,9 @@ class Engine:
         owners, wishes = _owners(request)
         roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
-        results: dict[str, TargetResult] = {}
-
         how = Circumstances(request.jobs, request.jobs_each, owners, request.project)
         async with solving(request.vertices, roots, workshop, house.listener, how) as scheduler:
-
-            async def one(wanted: Wanted) -> None:
-                results[wanted.name] = await deliver(wanted, request.vertices, scheduler, house)
-
-            async with trio.open_nursery() as nursery:
-                for wanted in request.wanted:
-                    nursery.start_soon(one, wanted)
-        return BuildResult({wanted.name: results[wanted.name] for wanted in request.wanted})
+            return BuildResult(await deliver_all(request, scheduler, house))
 
 
 def _owners(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ...]], dict[Digest, Wishes]]:

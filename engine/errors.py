@@ -8,6 +8,7 @@ EngineError
 │   └── ExitError        … by its exit code or a signal
 ├── EntitlementError     something asked for that was not allowed
 ├── ExportError          a result that could not be written or pushed
+│   └── WithheldError    … that was not, for another one failed
 ├── StateError           the state folder: unreadable, full, of another version
 │   └── DamagedState     … its database is damaged, and will be mended
 └── UnsupportedError     what this machine cannot do, and what to install
@@ -93,6 +94,10 @@ class EntitlementError(EngineError):
 
 class ExportError(EngineError):
     """A result that could not be written or pushed."""
+
+
+class WithheldError(ExportError):
+    """A result that is not written because another one failed, and all or nothing was asked for."""
 
 
 class StateError(EngineError):

@@ -65,6 +65,15 @@ class Wanted:
     """The provenance that the response is to hold: `min`, `max` or none."""
 
 
+class OnError(Enum):
+    """What happens to the other targets when one fails."""
+
+    KEEP_GOING = "keep-going"
+    FAIL_FAST = "fail-fast"
+    PUBLISH_ALL_OR_NOTHING = "publish-all-or-nothing"
+    """They are built, but no target's outputs are written unless all are built."""
+
+
 @frozen
 class BuildRequest:
     """Everything that one call wants, as one graph.
@@ -81,6 +90,7 @@ class BuildRequest:
     """How many steps may run at once; None: max(16, 4 × cores)."""
     jobs_each: int | None = None
     """How many steps of one target may run at once; None: as many as of all."""
+    on_error: OnError = OnError.KEEP_GOING
     project: str = ""
     """The folder that tells targets of the same name apart where builds are remembered."""
     cache_export: ExportPolicy | None = None

@@ -16,6 +16,7 @@ from bakery.values import frozen
 F = TypeVar("F", bound=Callable[..., Any])
 
 PROGRESS_MODES = ("auto", "none", "plain", "quiet", "rawjson", "tty")
+ON_ERROR = ("keep-going", "fail-fast", "publish-all-or-nothing")
 CALLS = ("build", "check", "outline", "targets")
 
 _DEFINITION = (
@@ -63,6 +64,16 @@ _ENGINE = (
 
 _RUN = (
     click.option("jobs", "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Steps that may run at once."),
+    click.option(
+        "jobs_per_target", "--jobs-per-target", type=click.IntRange(min=1), metavar="N", help="… and of one target."
+    ),
+    click.option(
+        "on_error",
+        "--on-error",
+        type=click.Choice(ON_ERROR),
+        default=ON_ERROR[0],
+        help="When a target fails: build the others, cancel them, or build them but publish nothing.",
+    ),
     click.option(
         "progress",
         "--progress",

@@ -14,7 +14,7 @@ from typing import Any
 from bakery.console.rawjson import warning_record
 from bakery.diagnostics import BakeryError
 from engine.events import Warned
-from engine.request import BuildResult
+from engine.request import BuildResult, TargetResult
 
 _OBJECTS = ("containerimage.descriptor", "buildx.build.provenance")
 
@@ -39,7 +39,13 @@ def write_metadata(path: Path, result: BuildResult, warnings: Sequence[Warned] =
 
 def metadata(result: BuildResult) -> dict[str, dict[str, Any]]:
     """Target to response keys; descriptors and provenance as objects, not as the encoded text they travel in."""
-    return {name: _values(target.metadata) for name, target in result.targets.items()}
+    return {name: _ending(target) | _values(target.metadata) for name, target in result.targets.items()}
+
+
+def _ending(target: TargetResult) -> dict[str, str]:
+    """How a target ended, under names that are no peer's."""
+    error = {"bakery.error": str(target.error)} if target.error else {}
+    return {"bakery.outcome": target.outcome.value, **error}
 
 
 def _warnings(warnings: Sequence[Warned]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from bakery.console.errors import FAILED, INTERRUPTED
 from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
-from engine.request import BuildResult, Outcome
+from engine.request import BuildResult, OnError, Outcome
 
 
 def run(
@@ -43,7 +43,7 @@ def run(
         display.finish(result)
     if display.fault:
         raise display.fault
-    if options["metadata_file"] and not result.failed:
+    if options["metadata_file"]:
         wanted = os.environ.get("BUILDX_METADATA_WARNINGS", "").lower() in ("1", "true")
         write_metadata(Path(options["metadata_file"]), result, display.warnings if wanted else ())
     return result_code(result)
@@ -55,6 +55,8 @@ def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Se
     return BuildOptions(
         root=Path(root).absolute() if root else None,
         jobs=options.get("jobs"),
+        jobs_per_target=options.get("jobs_per_target"),
+        on_error=OnError(options.get("on_error") or OnError.KEEP_GOING.value),
         runtime=options.get("runtime") or "",
         allowed=allowed,
         cache_export=settings.cache_export if settings else None,

@@ -12,7 +12,7 @@ from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
 from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
 from bakery.values import frozen
-from engine.request import BuildRequest, BuildResult, Wanted
+from engine.request import BuildRequest, BuildResult, OnError, Wanted
 
 if TYPE_CHECKING:
     from bakery.config.target import Project, Target
@@ -27,6 +27,8 @@ class BuildOptions:
 
     root: Path | None = None
     jobs: int | None = None
+    jobs_per_target: int | None = None
+    on_error: OnError = OnError.KEEP_GOING
     runtime: str = ""
     allowed: frozenset[str] = frozenset()
     cwd: Path = field(default_factory=Path.cwd)
@@ -85,6 +87,9 @@ def build_request(project: Project, results: Mapping[str, Lowered], options: Bui
         folders=folders,
         allowed=options.allowed,
         jobs=options.jobs,
+        jobs_each=options.jobs_per_target,
+        on_error=options.on_error,
+        project=str(options.cwd),
         id=options.id,
         cache_export=options.cache_export,
     )

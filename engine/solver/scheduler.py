@@ -90,6 +90,7 @@ class Scheduler:
         self._facts = prepared.facts
         self._keys = prepared.keys
         self._plan = prepared.plan
+        self._must_run = frozenset(prepared.plan.runs)
         self._services = helpers.services
         self._slots = helpers.slots
         self._reasons = helpers.reasons
@@ -115,6 +116,10 @@ class Scheduler:
     def keys(self) -> DefinitionKeys:
         """The definition keys under which results were found and saved."""
         return self._keys
+
+    def is_known(self, vertex: Digest) -> bool:
+        """Whether nothing had to be done for a vertex."""
+        return vertex in self.found or vertex not in self._must_run
 
     async def demand(self, vertex: Digest) -> Done:
         """The results of a vertex; waits for them, and starts the work if nobody did.

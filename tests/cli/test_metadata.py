@@ -18,25 +18,29 @@ def result(**metadata: str) -> BuildResult:
     return BuildResult({"app": TargetResult("app", Outcome.SUCCEEDED, metadata)})
 
 
+ENDED = {"bakery.outcome": "succeeded"}
+
+
 def test_descriptors_are_objects_however_they_travelled() -> None:
     text = json.dumps(DESCRIPTOR)
     for value in (text, b64encode(text.encode()).decode()):
         found = result(**{"containerimage.descriptor": value, "containerimage.digest": "sha256:1"})
         assert metadata(found) == {
-            "app": {"containerimage.descriptor": DESCRIPTOR, "containerimage.digest": "sha256:1"}
+            "app": {**ENDED, "containerimage.descriptor": DESCRIPTOR, "containerimage.digest": "sha256:1"}
         }
 
 
 def test_warnings_are_in_the_file_where_they_are_wanted(tmp_path: Path) -> None:
     write_metadata(tmp_path / "meta.json", result(a="1"), [Warned(digest(1), "short")])
     assert json.loads((tmp_path / "meta.json").read_text()) == {
-        "app": {"a": "1"},
+        "app": {**ENDED, "a": "1"},
         "buildx.build.warnings": [{"vertex": digest(1), "level": 1, "short": "c2hvcnQ="}],
     }
 
 
 def test_what_is_no_object_stays_a_text() -> None:
-    assert metadata(result(**{"containerimage.descriptor": "?"})) == {"app": {"containerimage.descriptor": "?"}}
+    found = metadata(result(**{"containerimage.descriptor": "?"}))
+    assert found == {"app": {**ENDED, "containerimage.descriptor": "?"}}
 
 
 def test_the_file_is_written_whole_with_ordinary_rights(tmp_path: Path) -> None:
@@ -45,7 +49,7 @@ def test_the_file_is_written_whole_with_ordinary_rights(tmp_path: Path) -> None:
         write_metadata(tmp_path / "meta.json", result(a="1"))
     finally:
         os.umask(mask)
-    assert json.loads((tmp_path / "meta.json").read_text()) == {"app": {"a": "1"}}
+    assert json.loads((tmp_path / "meta.json").read_text()) == {"app": {**ENDED, "a": "1"}}
     assert (tmp_path / "meta.json").stat().st_mode & 0o777 == 0o644
     assert os.listdir(tmp_path) == ["meta.json"]
 

@@ -64,11 +64,13 @@ def test_a_build_that_went_well_ends_with_0_and_its_metadata(
     calls = engine(outcome(Outcome.SUCCEEDED))
     code, _ = build(tmp_path, metadata_file=str(tmp_path / "meta.json"))
     assert code == 0
-    assert json.loads((tmp_path / "meta.json").read_text()) == {"app": {"containerimage.digest": "sha256:1"}}
+    assert json.loads((tmp_path / "meta.json").read_text()) == {
+        "app": {"bakery.outcome": "succeeded", "containerimage.digest": "sha256:1"}
+    }
     assert calls[0].jobs == 3
 
 
-def test_a_failed_step_ends_with_1_and_writes_no_metadata(
+def test_a_failed_step_ends_with_1_and_its_metadata_says_so(
     tmp_path: Path, engine: Callable[..., list[BuildOptions]]
 ) -> None:
     error = ExitError("/bin/sh -c false", 1)
@@ -82,7 +84,7 @@ def test_a_failed_step_ends_with_1_and_writes_no_metadata(
     )
     code, text = build(tmp_path, metadata_file=str(tmp_path / "meta.json"))
     assert code == 1
-    assert not (tmp_path / "meta.json").exists()
+    assert json.loads((tmp_path / "meta.json").read_text())["app"]["bakery.outcome"] == "failed"
     assert text == (
         "#1 RUN false\n"
         "#1 0.250 oh\n"

@@ -1,0 +1,122 @@
+"""Several processes at one root, and some that are killed: common steps run once, and nobody waits for the dead."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from support.program import Program, Run
+
+pytestmark = [pytest.mark.slow, pytest.mark.root]
+
+SLOW = """FROM base AS common
+RUN sleep {seconds}; cat /proc/sys/kernel/random/uuid > /common
+FROM common
+ARG N
+RUN cat /common; echo $N > /n
+"""
+
+
+@pytest.fixture
+def project(program: Program) -> Program:
+    write(program, SLOW.format(seconds=1))
+    return program
+
+
+def write(program: Program, dockerfile: str) -> None:
+    target = {"contexts": {"base": "oci-layout://base"}, "output": ["type=local,dest=out"]}
+    targets = {f"t{n}": {**target, "args": {"N": str(n)}, "output": [f"type=local,dest=out{n}"]} for n in range(8)}
+    (program.folder / "docker-bake.json").write_text(json.dumps({"target": targets}))
+    (program.folder / "Dockerfile").write_text(dockerfile)
+
+
+def start(program: Program, target: str, *options: str) -> subprocess.Popen[str]:
+    return program.start("build", "--progress=rawjson", *options, target)
+
+
+def end(process: subprocess.Popen[str]) -> Run:
+    out, err = process.communicate(timeout=120)
+    return Run(process.returncode, out, err)
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Reads what a process says until a vertex with `text` in its name is at work."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        for vertex in json.loads(line).get("vertexes") or ():
+            if text in vertex["name"] and vertex.get("started") and not vertex.get("completed"):
+                return
+    raise AssertionError(f"{text} never began")
+
+
+@pytest.mark.parametrize("count", [2, 8])
+def test_processes_at_one_root_run_a_common_step_once(project: Program, count: int) -> None:
+    runs = [end(p) for p in [start(project, f"t{n}") for n in range(count)]]
+    assert [run.code for run in runs] == [0] * count, [run.err[-500:] for run in runs]
+    assert sum(run.ran_times("RUN sleep") for run in runs) == 1
+    results = {(project.folder / f"out{n}/common").read_text() for n in range(count)}
+    assert len(results) == 1
+    assert [(project.folder / f"out{n}/n").read_text() for n in range(count)] == [f"{n}\n" for n in range(count)]
+
+
+def test_killing_the_process_that_works_neither_fails_nor_blocks_the_other(project: Program) -> None:
+    write(project, SLOW.format(seconds=3))
+    first = start(project, "t0")
+    wait_for(first, "RUN sleep")
+    second = start(project, "t1")
+    time.sleep(1)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    run = end(second)
+    assert run.code == 0, run.err[-1000:]
+    assert run.ran_times("RUN sleep") == 1
+    assert (project.folder / "out1/n").read_text() == "1\n"
+
+
+def test_killing_the_process_that_waits_does_not_trouble_the_one_that_works(project: Program) -> None:
+    first = start(project, "t0")
+    wait_for(first, "RUN sleep")
+    second = start(project, "t1")
+    time.sleep(0.5)
+    second.send_signal(signal.SIGKILL)
+    second.communicate()
+    assert end(first).code == 0
+
+
+def test_an_interrupted_step_is_told_as_cancelled(project: Program) -> None:
+    write(project, SLOW.format(seconds=1000))
+    process = start(project, "t0")
+    wait_for(process, "RUN sleep")
+    process.send_signal(signal.SIGINT)
+    run = end(process)
+    assert run.code == 130
+    (step,) = (v for v in run.vertices.values() if "RUN sleep" in v["name"])
+    assert step.get("completed")
+    assert step["error"].endswith("context canceled")
+
+
+def test_failing_fast_ends_a_step_that_runs(project: Program) -> None:
+    write(project, "FROM base\nARG N\nRUN test $N = 0 && exit 3 || sleep 1000\n")
+    run = project.run("build", "--progress=rawjson", "--on-error=fail-fast", "--metadata-file=meta.json", "t0", "t1")
+    assert run.code == 1
+    ended = json.loads((project.folder / "meta.json").read_text())
+    assert ended["t0"]["bakery.outcome"] == "failed"
+    assert ended["t1"]["bakery.outcome"] == "cancelled"
+
+
+def test_a_signal_asks_what_is_waited_for(project: Program) -> None:
+    write(project, SLOW.format(seconds=3))
+    first = project.start("build", "--progress=rawjson", "t0")
+    wait_for(first, "RUN sleep")
+    second = project.start("build", "--progress=plain", "t1")
+    time.sleep(1.5)
+    os.kill(second.pid, signal.SIGUSR1)
+    run = end(second)
+    assert run.code == 0, run.err
+    assert "[internal] what this build waits for" in run.err
+    assert "waits for another process that does the same" in run.err
+    end(first)
