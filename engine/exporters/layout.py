@@ -6,12 +6,9 @@ for docker also has the `manifest.json` that `docker load` reads (format: moby's
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -23,18 +20,18 @@ from engine.digests import Digest, hex_of
 from engine.errors import ExportError
 from engine.exporters.attributes import IMAGE_KEYS, ImageOptions, check_known, flag, image_options
 from engine.exporters.contract import Evidence, Export, ExportResult, Kind, TargetImage
-from engine.exporters.destination import STDOUT, Output, check_stdout, explained, output_file, whole_file, written_file
+from engine.exporters.destination import STDOUT, Output, check_stdout, explained, output_file, written_file
 from engine.exporters.evidence import of_files
 from engine.exporters.gotime import format_time
 from engine.exporters.image_bundle import ImageBundle, make_bundle
 from engine.exporters.layers import bring
+from engine.exporters.layout_folder import LAYOUT, LayoutFolder, index_with
 from engine.sources.layers import LayerBlob
 from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
 
-_LAYOUT = b'{"imageLayoutVersion":"1.0.0"}'
 _PIECE = 4 << 20
 
 
@@ -106,7 +103,7 @@ class LayoutExporter:
     def _write_archive(
         self, output: Output, bundle: ImageBundle, root: oci.Descriptor, names: list[str], context: ExportContext
     ) -> None:
-        files: dict[str, bytes] = {"oci-layout": _LAYOUT, "index.json": _index_with([], _entries(root, names))}
+        files: dict[str, bytes] = {"oci-layout": LAYOUT, "index.json": index_with([], _entries(root, names))}
         if self.type == "docker":
             files["manifest.json"] = _docker_manifest(bundle, names)
         blobs: dict[str, oci.Descriptor | bytes] = {_blob_path(d): data for d, data in bundle.documents.items()}
@@ -182,65 +179,17 @@ def _pieces(context: ExportContext, digest: Digest) -> Iterator[bytes]:
 def _write_folder(
     folder: Path, bundle: ImageBundle, entries: list[oci.Descriptor], context: ExportContext
 ) -> list[Evidence]:
-    """Adds an image to a layout folder: its blobs first, last its entry in the index, in place of one of that name."""
+    """Adds an image to a layout folder."""
+    layout = LayoutFolder(folder)
+    for layer in bundle.layers:
+        layout.put(layer.blob.digest, layer.blob.size, _pieces(context, layer.blob.digest))
+    for digest, data in bundle.documents.items():
+        layout.put(digest, len(data), iter([data]))
+    layout.enter(entries)
+    made = [*(layer.blob.digest for layer in bundle.layers), *bundle.documents]
     with explained(str(folder)):
-        blobs = folder / "blobs" / "sha256"
-        blobs.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            # Other targets of this build, and other builds, may be writing to the same layout.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            for layer in bundle.layers:
-                _place(blobs / hex_of(layer.blob.digest), _pieces(context, layer.blob.digest), layer.blob.size)
-            for digest, data in bundle.documents.items():
-                _place(blobs / hex_of(digest), iter([data]), len(data))
-            _place(folder / "oci-layout", iter([_LAYOUT]), len(_LAYOUT))
-            kept = [
-                item for item in _old_entries(folder / "index.json") if not any(_replaces(e, item) for e in entries)
-            ]
-            _place(folder / "index.json", iter([_index_with(kept, entries)]), -1)
-            made = [*(layer.blob.digest for layer in bundle.layers), *bundle.documents]
-            files = of_files(str((blobs / hex_of(digest)).absolute()) for digest in made)
-        finally:
-            os.close(lock)
-    place = str(folder.absolute())
+        files = of_files(str(layout.blob_path(digest)) for digest in made)
     return files + [
-        Evidence(Kind.LAYOUT, f"{place}#{entry.annotations.get(oci.CONTAINERD_NAME, '')}", entry.digest)
+        Evidence(Kind.LAYOUT, f"{layout.path}#{entry.annotations.get(oci.CONTAINERD_NAME, '')}", entry.digest)
         for entry in entries
     ]
-
-
-def _place(path: Path, data: Iterator[bytes], size: int) -> None:
-    """Writes a file whole, unless one of that size is there."""
-    if path.is_file() and path.stat().st_size == size:
-        return
-    with whole_file(path) as file:
-        for piece in data:
-            file.write(piece)
-
-
-def _old_entries(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        index = json.loads(path.read_bytes())
-        manifests = index["manifests"] or []
-        if not all(isinstance(item, dict) and isinstance(item.get("annotations") or {}, dict) for item in manifests):
-            raise ValueError("an entry is no object")
-    except FileNotFoundError:
-        return []
-    except (ValueError, KeyError, TypeError) as error:
-        raise ExportError(f"{path} is no index of an OCI layout: {error}", hint="choose another dest") from error
-    return list(manifests)
-
-
-def _replaces(entry: oci.Descriptor, old: Mapping[str, Any]) -> bool:
-    """Whether an entry takes an old one's place: the same name, or the same image without one."""
-    annotations = old.get("annotations") or {}
-    name = entry.annotations.get(oci.CONTAINERD_NAME)
-    if name is None:
-        return old.get("digest") == entry.digest and oci.CONTAINERD_NAME not in annotations
-    return bool(annotations.get(oci.CONTAINERD_NAME) == name)
-
-
-def _index_with(kept: list[Mapping[str, Any]], entries: list[oci.Descriptor]) -> bytes:
-    manifests = [*kept, *(oci.descriptor_fields(entry) for entry in entries)]
-    return oci.go_json({"schemaVersion": 2, "mediaType": oci.OCI_INDEX, "manifests": manifests})

@@ -201,6 +201,18 @@ class Registries:
         repository = self._origin(_parsed(reference))
         return await has_blob(repository, digest, repository.scope)
 
+    async def find_or_mount(self, reference: Reference | str, blob: oci.Descriptor, other: Reference | None) -> bool:
+        """Whether a repository has a blob, perhaps now that it was mounted from another image of the same registry.
+
+        Raises:
+            RegistryError: if the registry cannot be reached, or refuses.
+        """
+        from engine.registry.push import find_or_mount
+
+        reference = _parsed(reference)
+        sister = other.path if other and other.domain == reference.domain else ""
+        return await find_or_mount(self._origin(reference), blob, sister)
+
     async def push_blob(
         self,
         reference: Reference | str,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -35,6 +35,31 @@ def scope_of(repository: Repository, mount_from: str = "") -> frozenset[Scope]:
     if mount_from:
         scopes.add(f"repository:{mount_from}:pull")
     return frozenset(scopes)
+
+
+async def find_or_mount(repository: Repository, blob: oci.Descriptor, mount_from: str) -> bool:
+    """Whether a blob is in the repository, or is now that it was mounted from a sister repository.
+
+    Raises:
+        RegistryError: if the registry refuses, or is gone for good.
+    """
+    if await has_blob(repository, blob.digest, scope_of(repository)):
+        return True
+    if not mount_from or mount_from == repository.path:
+        return False
+    location = await _mount_or_begin(repository, blob, mount_from)
+    if location is not None:
+        await _cancel(repository, blob, location)
+    return location is None
+
+
+async def _cancel(repository: Repository, blob: oci.Descriptor, location: str) -> None:
+    """Ends an upload that was begun in vain. Registries that cannot do that forget it in time."""
+    what, ok = _what(repository, blob), (200, 202, 204, 404, 405)
+    request = Request("DELETE", location, what, scope_of(repository), ok=ok, repeatable=False)
+    with suppress(RegistryError):
+        async with repository.transport.exchange(request):
+            pass
 
 
 async def push_blob(
