@@ -8,12 +8,15 @@ import click
 
 VERBS = {
     "build": "Build the targets of a bake file.",
+    "cache": "List, fill and remove cache mounts.",
     "convert": "Write a definition in another format.",
+    "du": "Show what takes space in the state folder.",
     "fmt": "Lay out HCL files.",
     "history": "Look at the builds that were made.",
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
     "ls": "List targets, groups and variables.",
+    "prune": "Free space in the state folder.",
     "report": "Write a build as one HTML page.",
     "version": "Show the version, and what it runs on.",
 }

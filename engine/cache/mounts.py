@@ -36,6 +36,11 @@ class Seed:
     path: str = "/"
 
 
+def mount_name(cache: str, seed: Seed | None) -> str:
+    """What the folders of a cache are called, but for their number."""
+    return hashlib.sha256("\0".join((cache, seed.identity if seed else "")).encode()).hexdigest()[:32]
+
+
 class CacheMounts:
     """The cache mounts of a state folder."""
 
@@ -53,13 +58,35 @@ class CacheMounts:
         Raises:
             StateError, OSError: if it cannot be made.
         """
-        name = hashlib.sha256("\0".join((cache, seed.identity if seed else "")).encode()).hexdigest()[:32]
+        name = mount_name(cache, seed)
         number, lock = await self._lock(name, sharing)
         try:
             folder = self._state.mounts / f"{name}-{number}"
             await trio.to_thread.run_sync(self._open, folder, cache, seed)
             yield folder / "fs"
             self._note_use(folder.name)
+        finally:
+            os.close(lock)
+
+    def put(self, name: str, cache: str, folder: Path, *, replace: bool = False) -> None:
+        """Makes a finished folder, with its `fs` in it, the first one of a cache.
+
+        Raises:
+            StateError: if there is one already and it is not to be replaced, or a step has it.
+        """
+        place = self._state.mounts / f"{name}-0"
+        lock = self._open_lock(place.name)
+        try:
+            if not _try(lock, fcntl.LOCK_EX):
+                raise StateError(f"a step is using the cache {place.name}", hint="wait for the build to end")
+            if place.exists():
+                if not replace:
+                    raise StateError(
+                        f"the cache mount {place.name} is there already", hint="replace it, or remove it first"
+                    )
+                discard(self._set_aside(place))
+            folder.rename(place)
+            self._record(place.name, cache)
         finally:
             os.close(lock)
 
@@ -123,11 +150,14 @@ class CacheMounts:
     def _open(self, folder: Path, cache: str, seed: Seed | None) -> None:
         if not folder.exists():
             self._make(folder, seed)
+        self._record(folder.name, cache)
+
+    def _record(self, mount: str, cache: str) -> None:
         now = time.time()
         self._state.write(
             "INSERT INTO cache_mounts (id, cache, created, used) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET used = excluded.used, uses = uses + 1",
-            folder.name,
+            mount,
             cache,
             now,
             now,
