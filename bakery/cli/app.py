@@ -13,6 +13,7 @@ VERBS = {
     "du": "Show what takes space in the state folder.",
     "fmt": "Lay out HCL files.",
     "history": "Look at the builds that were made.",
+    "images": "Look at, copy, tag and compare images.",
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
     "ls": "List targets, groups and variables.",
