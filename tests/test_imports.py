@@ -24,7 +24,14 @@ LINES: list[set[str]] = [
         "engine.exchange",
     },
     {"engine.solver"},
-    {"engine.frontends", "engine.exporters", "engine.attestations", "engine.ops", "engine.cache.remote"},
+    {
+        "engine.frontends",
+        "engine.exporters",
+        "engine.attestations",
+        "engine.imagetools",
+        "engine.ops",
+        "engine.cache.remote",
+    },
     {"engine.cache", "engine.sources"},
     {"engine.sandbox", "engine.snapshots", "engine.registry"},
     {
