@@ -21,12 +21,18 @@ from engine.solver.scheduler import Done, Scheduler
 from engine.telling import tell_cached, telling
 
 if TYPE_CHECKING:
+    from engine.exchange import CacheExchange
     from engine.house import House
     from engine.together import Gate
 
 
 async def deliver(
-    wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler, house: House, gate: Gate | None = None
+    wanted: Wanted,
+    vertices: Mapping[Digest, Vertex],
+    scheduler: Scheduler,
+    house: House,
+    exchange: CacheExchange,
+    gate: Gate | None = None,
 ) -> TargetResult:
     """Waits for a target's results and exports them, once the gate lets them pass. What fails is in the result."""
     begun = time.time()
@@ -38,7 +44,7 @@ async def deliver(
     try:
         done = await _demand_all([platform.edge for platform in wanted.platforms], scheduler)
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
-        target = _image(wanted, done, scheduler, begun)
+        target = exchange.with_inline(wanted, _image(wanted, done, scheduler, begun), scheduler)
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
         if gate is not None:
             await gate.passing(wanted.name)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.digests import Digest
 from engine.events import Listener
+from engine.exchange import CacheExchange
 from engine.house import House
 from engine.llb.definition import walk
 from engine.request import BuildRequest, BuildResult
@@ -89,9 +90,11 @@ class Engine:
         owners, wishes = _owners(request)
         roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
-        how = Circumstances(request.jobs, request.jobs_each, owners, request.project)
+        exchange = CacheExchange(request, house)
+        how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
         async with solving(request.vertices, roots, workshop, house.listener, how) as scheduler:
-            return BuildResult(await deliver_all(request, scheduler, house))
+            results = await deliver_all(request, scheduler, house, exchange)
+            return BuildResult(await exchange.export(results, scheduler))
 
 
 def _owners(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ...]], dict[Digest, Wishes]]:

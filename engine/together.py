@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ import trio
 
 from engine.delivery import deliver, result_without_end
 from engine.errors import WithheldError
+from engine.events import TargetEnded
 from engine.request import BuildRequest, OnError, Outcome, TargetResult, Wanted
 from engine.solver.scheduler import Scheduler
 
 if TYPE_CHECKING:
+    from engine.exchange import CacheExchange
     from engine.house import House
 
 
@@ -42,7 +45,9 @@ class Gate:
         self._decided.set()
 
 
-async def deliver_all(request: BuildRequest, scheduler: Scheduler, house: House) -> dict[str, TargetResult]:
+async def deliver_all(
+    request: BuildRequest, scheduler: Scheduler, house: House, exchange: CacheExchange
+) -> dict[str, TargetResult]:
     """All targets, each with how it ended, in the order of the request."""
     results: dict[str, TargetResult] = {}
     scopes = {wanted.name: trio.CancelScope() for wanted in request.wanted}
@@ -51,10 +56,11 @@ async def deliver_all(request: BuildRequest, scheduler: Scheduler, house: House)
 
     async def one(wanted: Wanted) -> None:
         with scopes[wanted.name] as scope:
-            result = await deliver(wanted, request.vertices, scheduler, house, gate)
+            result = await deliver(wanted, request.vertices, scheduler, house, exchange, gate)
         if scope.cancelled_caught:
             result = result_without_end(wanted, request.vertices, scheduler)
         results[wanted.name] = result
+        house.listener(TargetEnded(wanted.name, time.time(), result.outcome.value))
         if result.outcome is Outcome.FAILED:
             if gate is not None:
                 gate.fail(wanted.name)
