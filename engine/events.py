@@ -123,6 +123,17 @@ class Decided:
     more: int = 0
 
 
-Event = VertexKnown | VertexStarted | VertexCompleted | LogChunk | Status | Warned | Decided
+@frozen
+class TargetEnded:
+    """A target has ended, with its outputs written or not. `outcome` is a word of `engine.request.Outcome`."""
+
+    name: str
+    time: float
+    outcome: str
+
+
+VertexEvent = VertexKnown | VertexStarted | VertexCompleted | LogChunk | Status | Warned | Decided
+"""What belongs to a vertex, by `digest`."""
+Event = VertexEvent | TargetEnded
 Listener = Callable[[Event], None]
 """Called in the engine's thread for each event, in order; must return at once and never raise."""

@@ -7,11 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bakery.config.target import Project
 from bakery.history.recorder import Recorder
 from engine.events import Event, Listener
 from engine.state import default_root
+
+if TYPE_CHECKING:
+    from bakery.history.durations import Durations
 
 KEEP = 100
 """Builds that are kept where no setting says otherwise."""
@@ -27,6 +31,14 @@ def recording(project: Project, root: Path | None, keep: int | None = None) -> I
     except BaseException as error:
         recorder.fail(error)
         raise
+
+
+def past_durations(root: Path | None) -> Durations:
+    """How long steps took in the latest builds of this folder."""
+    from bakery.history import durations
+    from bakery.history.shelf import Shelf
+
+    return durations.past_durations(Shelf(root or default_root()), str(Path.cwd()))
 
 
 def telling_all(*listeners: Listener) -> Listener:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bakery.cli.grants import check_grants
 from bakery.cli.metadata import write_metadata
-from bakery.cli.recording import recording, telling_all
+from bakery.cli.recording import past_durations, recording, telling_all
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project
 from bakery.console.display import make_display
@@ -35,7 +35,14 @@ def run(
     settings = settings or Settings()
     how = build_options(options, allowed, settings)
     with (
-        make_display(options["progress"], sys.stderr, os.environ, targets=names, debug=debug) as display,
+        make_display(
+            options["progress"],
+            sys.stderr,
+            os.environ,
+            targets=names,
+            debug=debug,
+            past=lambda: past_durations(how.root),
+        ) as display,
         recording(project, how.root, settings.history_keep) as recorder,
     ):
         result = run_build(project, replace(how, id=recorder.id), telling_all(display.listen, recorder.listen))

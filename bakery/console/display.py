@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from bakery.console import errors, summary
 from bakery.console.clip import Clip, Limits
@@ -21,9 +21,14 @@ from bakery.diagnostics import BakeryError
 from engine.events import Event, Warned
 from engine.request import BuildResult, Outcome
 
+if TYPE_CHECKING:
+    from bakery.console.estimate import Past
+
 MODES = ("auto", "none", "plain", "quiet", "rawjson", "tty")
 PERIOD = 0.1
-"""Seconds between two writings."""
+"""Seconds between two writings, at least."""
+IDLE_PART = 30
+"""The display rests so many times as long as it worked, whatever there is to show: 3 % of a core."""
 
 
 class View(Protocol):
@@ -118,8 +123,11 @@ class Display:
         self._write(failures(result, self._model, self._colours))
 
     def _run(self) -> None:
-        while not self._over.wait(PERIOD):
+        pause = PERIOD
+        while not self._over.wait(pause):
+            began = time.thread_time()
             self._paint()
+            pause = max(PERIOD, IDLE_PART * (time.thread_time() - began))
 
     def _stop(self) -> None:
         if self._over.is_set():
@@ -149,21 +157,30 @@ class Display:
 
 
 def make_display(
-    mode: str, stream: TextIO, env: Mapping[str, str], *, targets: Sequence[str] = (), debug: bool = False
+    mode: str,
+    stream: TextIO,
+    env: Mapping[str, str],
+    *,
+    targets: Sequence[str] = (),
+    debug: bool = False,
+    past: Callable[[], Past] | None = None,
 ) -> Display:
     """The display for a `--progress` mode; `auto` looks at `BUILDKIT_PROGRESS`, then at the stream and the environment.
 
-    `targets` are the names of what is built. Raises BakeryError for a mode that is unknown or impossible here.
+    `targets` are the names of what is built; `past` reads how long steps took before, for an estimate. Raises
+    BakeryError for a mode that is unknown or impossible here.
     """
     mode = choose_mode(mode, stream, env)
     model = Model(targets)
     colours = not env.get("NO_COLOR")
     view: View
     if mode == "tty":
+        from bakery.console.estimate import Estimate
         from bakery.console.tty import TtyView
 
         palette = Palette.of(env, terminal=True)
-        view = TtyView(model, palette, lambda: _size(stream), _log_rows(env))
+        estimate = Estimate(past) if past else None
+        view = TtyView(model, palette, lambda: _size(stream), _log_rows(env), estimate)
         colours = wants_colour(env, terminal=True)
     elif mode == "plain":
         from bakery.console.plain import PlainView
@@ -241,7 +258,7 @@ def _size(stream: TextIO) -> tuple[int, int]:
 
 
 def _log_rows(env: Mapping[str, str]) -> int:
-    from bakery.console.frame import LOG_ROWS
+    from bakery.console.rows import LOG_ROWS
 
     value = env.get("BUILDKIT_TTY_LOG_LINES", "")
     return int(value) if value.isdecimal() else LOG_ROWS

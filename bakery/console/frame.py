@@ -6,90 +6,75 @@
      => => # cc -c main.c
 
 While the build goes, running steps come last and always fit; what is left of the screen shows their transfers and last
-log lines and the steps that ended most recently. The last picture shows every step. Long runs of hits are folded.
+log lines and the steps that ended most recently. Several targets are shown by `groups`. The last picture shows every
+step, unless there are very many. Long runs of hits are folded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import groupby, islice
 
-from rich.cells import cell_len, set_cell_size
+from bakery.console import groups
+from bakery.console.model import Model, State, Step
+from bakery.console.rows import Row, Screen, header, hits_row, one_line, row, share_out, step_row, transfers
+from bakery.console.text import plural
 
-from bakery.console.model import LogLine, Model, State, Step
-from bakery.console.text import plural, printable, transferred
-from bakery.values import frozen
-
-LOG_ROWS = 6
-TRANSFER_ROWS = 6
-BAR_FROM, BAR_WIDTH = 100, 24
-"""From this width on, transfers have a bar of so many cells."""
 RECENT_ROWS = 4
 """Kept for the steps that ended last, whatever the running ones have to say."""
 HITS_LIVE = 2
 HITS_FINAL = 10
 """Longer runs of hits than this are folded into one row."""
-_STYLES = {State.FAILED: "error", State.CANCELLED: "cancel", State.RUNNING: ""}
-_PREFIXES = {State.FAILED: "ERROR ", State.CANCELLED: "CANCELED ", State.CACHED: "CACHED "}
+STEPS_FINAL, SLOWEST_FINAL = 200, 20
+"""Of more steps than this the last picture shows those that went wrong and the slowest."""
 
 
-@frozen
-class Row:
-    """One row, no wider than the screen; `style` names a colour of the palette."""
-
-    text: str
-    style: str = ""
-
-
-@frozen
-class Screen:
-    """The size of a screen in cells, and how many log rows a running step may take."""
-
-    width: int = 80
-    height: int = 24
-    log_rows: int = LOG_ROWS
-
-
-def live(model: Model, now: float, screen: Screen) -> list[Row]:
-    """The picture of a build that is going on; never higher than the screen."""
+def live(model: Model, now: float, screen: Screen, left: float | None = None) -> list[Row]:
+    """The picture of a build that is going on; never higher than the screen. `left`: an estimate in seconds."""
+    if len(model.targets) > 1:
+        return groups.live(model, now, screen, left)
     room = max(1, screen.height - 2)
     running = list(model.running.values())
     shown = running if len(running) <= room else running[: room - 1]
     room -= len(shown) + (len(shown) < len(running))
-    details = _share_out(shown, max(0, room - RECENT_ROWS), now, screen)
-    room -= sum(map(len, details.values()))
-    rows = [_header(model, now, screen, "")]
+    below = share_out(shown, max(0, room - RECENT_ROWS), now, screen)
+    room -= sum(map(len, below.values()))
+    rows = [header(model, now, screen, left=left)]
     rows += reversed(list(islice(_recent(model, now, screen), room)))
     for step in shown:
-        rows += [_step_row(model, step, now, screen), *details[step.key]]
+        rows += [step_row(" => ", model.title(step), step, now, screen), *below[step.key]]
     if len(shown) < len(running):
-        rows.append(_row(f" => ... and {len(running) - len(shown):,} more running", "", screen))
+        rows.append(row(f" => ... and {len(running) - len(shown):,} more running", "", screen))
     return rows
 
 
 def final(model: Model, now: float, screen: Screen) -> list[Row]:
     """The last picture, which stays on the screen."""
     well = all(step.state in (State.DONE, State.CACHED) for step in model.shown)
-    rows = [_header(model, now, screen, "FINISHED" if well and model.shown else "")]
-    for cached, run in groupby(model.shown, lambda step: step.state is State.CACHED):
+    rows = [header(model, now, screen, "FINISHED" if well and model.shown else "")]
+    shown = _worth_showing(model, now)
+    for cached, run in groupby(shown, lambda step: step.state is State.CACHED):
         steps = list(run)
-        folded = len(steps) if cached and len(steps) > HITS_FINAL else 0
-        if folded:
-            rows.append(_hits_row(folded, screen))
+        if cached and len(steps) > HITS_FINAL:
+            rows.append(hits_row(len(steps), screen))
             continue
         for step in steps:
-            rows.append(_step_row(model, step, now, screen))
-            rows += _transfers(step, step.transfers, now, screen)
-            rows += [_row(f" => => WARN: {printable(w.short.encode())}", "", screen, "warning") for w in step.warnings]
+            rows.append(step_row(" => ", model.title(step), step, now, screen))
+            rows += transfers(step, step.transfers, now, screen)
+            rows += [row(f" => => WARN: {one_line(w.short)}", "", screen, "warning") for w in step.warnings]
+    hidden = len(model.shown) - len(shown)
+    if hidden:
+        rows.append(row(f" => and {plural(hidden, 'other step')}: `bakery history show` has them", "", screen, "faint"))
     return rows
 
 
-def _header(model: Model, now: float, screen: Screen, word: str) -> Row:
-    seconds = max(0.0, now - model.began) if model.began is not None else 0.0
-    # What a hit made unnecessary never starts: a finished build is not 12/15.
-    total = model.finished if word else model.total
-    right = f"{model.cached:,} cached" if model.cached else ""
-    return _row(f"[+] Building {seconds:.1f}s ({model.finished}/{total}) {word}".rstrip(), right, screen)
+def _worth_showing(model: Model, now: float) -> list[Step]:
+    if len([step for step in model.shown if step.state is not State.CACHED]) <= STEPS_FINAL:
+        return model.shown
+    ran = sorted((s for s in model.shown if s.state is State.DONE), key=lambda step: -step.clock.seconds(now))
+    slowest = {step.key for step in ran[:SLOWEST_FINAL]}
+    well = (State.DONE, State.CACHED)
+    return [step for step in model.shown if step.state not in well or step.warnings or step.key in slowest]
 
 
 def _recent(model: Model, now: float, screen: Screen) -> Iterator[Row]:
@@ -97,74 +82,10 @@ def _recent(model: Model, now: float, screen: Screen) -> Iterator[Row]:
     ended = (step for step in reversed(model.shown) if step.finished)
     for cached, run in groupby(ended, lambda step: step.state is State.CACHED):
         if not cached:
-            yield from (_step_row(model, step, now, screen) for step in run)
+            yield from (step_row(" => ", model.title(step), step, now, screen) for step in run)
             continue
         steps = list(run)
         if len(steps) > HITS_LIVE:
-            yield _hits_row(len(steps), screen)
+            yield hits_row(len(steps), screen)
         else:
-            yield from (_step_row(model, step, now, screen) for step in steps)
-
-
-def _share_out(steps: list[Step], room: int, now: float, screen: Screen) -> dict[str, list[Row]]:
-    """What each running step shows below its row; what one does not use of its share goes to those after it."""
-    details: dict[str, list[Row]] = {}
-    for left, step in zip(range(len(steps), 0, -1), steps, strict=True):
-        share = -(-room // left)
-        details[step.key] = list(_details(step, now, screen))[-share:] if share else []
-        room -= len(details[step.key])
-    return details
-
-
-def _details(step: Step, now: float, screen: Screen) -> Iterator[Row]:
-    """What there is to show of a running step: open transfers, then the end of its log."""
-    going = [id_ for id_, status in step.transfers.items() if not status.completed]
-    yield from _transfers(step, going[-TRANSFER_ROWS:], now, screen)
-    lines = [*step.tail, LogLine(step.partial_offset, step.partial)]
-    texts = [text for line in lines if (text := printable(line.text).expandtabs(4)).strip()]
-    if screen.log_rows > 0:
-        yield from (_row(f" => => # {text}", "", screen, "faint") for text in texts[-screen.log_rows :])
-
-
-def _transfers(step: Step, ids: Iterable[str], now: float, screen: Screen) -> Iterator[Row]:
-    for id_ in ids:
-        status = step.transfers[id_]
-        end = status.time if status.completed or step.finished else now
-        amount = transferred(status.current, status.total)
-        if status.total and not status.completed and screen.width >= BAR_FROM:
-            amount = f"{_bar(status.current / status.total)} {amount}"
-        yield _row(f" => => {_one_line(id_)}", _seconds(end - status.started), screen, "run", amount)
-
-
-def _bar(part: float) -> str:
-    done = round(max(0.0, min(1.0, part)) * BAR_WIDTH)
-    return "[" + ("=" * done + ">")[:BAR_WIDTH].ljust(BAR_WIDTH) + "]"
-
-
-def _step_row(model: Model, step: Step, now: float, screen: Screen) -> Row:
-    name = _PREFIXES.get(step.state, "") + _one_line(model.title(step))
-    return _row(f" => {name}", _seconds(step.clock.seconds(now)), screen, _STYLES.get(step.state, "run"))
-
-
-def _hits_row(count: int, screen: Screen) -> Row:
-    return _row(f" => CACHED {plural(count, 'step')}", _seconds(0.0), screen, "run")
-
-
-def _row(left: str, right: str, screen: Screen, style: str = "", middle: str = "") -> Row:
-    """Left text cut to make room for what stands at its right; one cell stays free, lest the terminal wraps."""
-    width = screen.width - 1
-    tail = f" {right}" if right else ""
-    if len(tail) > width // 2:
-        tail = ""
-    note = f" {middle}" if middle and width - len(tail) - len(middle) > 20 else ""
-    room = width - cell_len(tail)
-    left = set_cell_size(left, min(cell_len(left), room - len(note))) + note
-    return Row((set_cell_size(left, room) + tail).rstrip(), style)
-
-
-def _one_line(text: str) -> str:
-    return printable(text.replace("\n", " ").encode()).expandtabs(1)
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds if seconds >= 0.05 else 0.0:.1f}s"
+            yield from (step_row(" => ", model.title(step), step, now, screen) for step in steps)

@@ -11,9 +11,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from bakery.console.targets import Stage, TargetBoard
 from bakery.values import frozen
 from engine.digests import Digest
-from engine.events import Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
+from engine.events import (
+    Event,
+    LogChunk,
+    Status,
+    TargetEnded,
+    VertexCompleted,
+    VertexEvent,
+    VertexKnown,
+    VertexStarted,
+    Warned,
+)
 
 TAIL_LINES = 10  # what BuildKit shows of a failed step
 LONGEST_LINE = 64 * 1024  # a "line" longer than this is shown in pieces
@@ -94,6 +105,7 @@ class Step:
     clock: Clock = field(default_factory=Clock)
     transfers: dict[str, Status] = field(default_factory=dict)
     warnings: list[Warned] = field(default_factory=list)
+    inputs: dict[Digest, None] = field(default_factory=dict)
     tail: deque[LogLine] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
     partial: bytes = b""
     partial_offset: float = 0.0
@@ -141,6 +153,7 @@ class Model:
 
     def __init__(self, targets: Iterable[str] = ()) -> None:
         self.targets = tuple(targets)
+        self.board = TargetBoard(self.targets)
         self.began: float | None = None
         self.steps: dict[str, Step] = {}
         self.shown: list[Step] = []
@@ -153,8 +166,11 @@ class Model:
         self._counted: dict[str, State] = {}
         self._revealed: set[str] = set()
 
-    def apply(self, event: Event) -> Change:
-        """Take an event in. What belongs to no known vertex makes one, named by its digest."""
+    def apply(self, event: Event) -> Change | None:
+        """Take an event in; None if it is about no step. What belongs to no known vertex makes one of that digest."""
+        if isinstance(event, TargetEnded):
+            self.board.end(event.name, event.time, event.outcome)
+            return None
         step = self._step(event)
         lines: tuple[LogLine, ...] = ()
         match event:
@@ -184,6 +200,11 @@ class Model:
         prefix = first if not others else f"{first},{others[0]}" if len(others) == 1 else f"{first}+{len(others)}"
         return f"[{prefix} {step.title[1:]}" if step.title.startswith("[") else f"{prefix} {step.title}"
 
+    def inputs_of(self, step: Step) -> list[str]:
+        """The keys of the steps that a step builds upon."""
+        found = (self._by_digest.get(digest) for digest in step.inputs)
+        return [other.key for other in found if other is not None and other is not step]
+
     def failures(self) -> list[Step]:
         """Steps that failed, in the order they were started."""
         return [step for step in self.shown if step.state is State.FAILED]
@@ -192,7 +213,7 @@ class Model:
         """Every warning, in the order of the steps they belong to."""
         return [warning for step in self.steps.values() for warning in step.warnings]
 
-    def _step(self, event: Event) -> Step:
+    def _step(self, event: VertexEvent) -> Step:
         step = self._by_digest.get(event.digest)
         if step is not None:
             return step
@@ -207,7 +228,12 @@ class Model:
     def _know(self, step: Step, event: VertexKnown) -> None:
         if not event.group and event.name:
             step.title = event.name
-        step.targets.update(dict.fromkeys(event.targets))
+        step.inputs.update(dict.fromkeys(event.inputs))
+        new = [name for name in event.targets if name not in step.targets]
+        step.targets.update(dict.fromkeys(new))
+        counted = self._counted.get(step.key)
+        if new and counted is not None:
+            self.board.move(new, None, _stage(counted), step.clock.began)
 
     def _start(self, step: Step, event: VertexStarted) -> None:
         if self.began is None:
@@ -245,6 +271,9 @@ class Model:
         if before is step.state:
             return
         self._counted[step.key] = step.state
+        if step.targets:
+            old = None if before is None else _stage(before)
+            self.board.move(step.targets, old, _stage(step.state), step.clock.began)
         self.total += before is None
         self.finished += _is_end(step.state) - _is_end(before)
         self.cached += (step.state is State.CACHED) - (before is State.CACHED)
@@ -252,6 +281,12 @@ class Model:
 
 def _is_end(state: State | None) -> bool:
     return state not in (None, State.WAITING, State.RUNNING)
+
+
+def _stage(state: State) -> Stage:
+    if _is_end(state):
+        return Stage.ENDED
+    return Stage.RUNNING if state is State.RUNNING else Stage.WAITING
 
 
 def _take_lines(step: Step, chunk: LogChunk) -> tuple[LogLine, ...]:

@@ -54,6 +54,8 @@ class PlainView:
     def feed(self, event: Event) -> None:
         """Take an event in."""
         change = self._model.apply(event)
+        if change is None:
+            return
         step = change.step
         voice = self._voices.get(step.key)
         if voice is None:

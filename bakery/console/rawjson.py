@@ -9,7 +9,17 @@ from typing import Any
 
 from bakery.console.text import rfc3339
 from engine.digests import Digest
-from engine.events import Decided, Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
+from engine.events import (
+    Decided,
+    Event,
+    LogChunk,
+    Status,
+    TargetEnded,
+    VertexCompleted,
+    VertexKnown,
+    VertexStarted,
+    Warned,
+)
 from engine.llb.definition import Place
 from engine.llb.ops import Position
 
@@ -57,7 +67,7 @@ class RawJsonView:
                 return {"logs": [{**log, "data": _base64(event.data), "timestamp": rfc3339(event.time)}]}
             case Warned():
                 return {"warnings": [warning_record(event)]}
-            case Decided():
+            case Decided() | TargetEnded():
                 return {}  # the peer's format has no word for it
 
     def _vertex(self, event: VertexKnown | VertexStarted | VertexCompleted) -> Record:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from bakery.console.model import Model
-from bakery.console.text import plural, printable
+from bakery.console.text import plural, printable, size
 from engine.events import Warned
 from engine.request import BuildResult, Outcome, TargetResult
 
@@ -46,6 +46,8 @@ def _line(target: TargetResult, width: int) -> str:
     words = [f" {target.name:<{width}}  {_WORDS[target.outcome]:<8}"]
     if target.outcome is not Outcome.NOT_STARTED:
         words.append(f"{target.seconds:6.1f}s  {target.hits}/{plural(target.steps, 'step')} cached")
+    if target.size:
+        words.append(size(target.size))
     if digest := target.metadata.get("containerimage.digest"):
         words.append(digest[:19])
     if names := target.metadata.get("image.name"):

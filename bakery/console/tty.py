@@ -8,8 +8,10 @@ from dataclasses import replace
 from rich.cells import cell_len
 
 from bakery.console.colours import Palette
-from bakery.console.frame import Row, Screen, final, live
+from bakery.console.estimate import Estimate
+from bakery.console.frame import final, live
 from bakery.console.model import Model
+from bakery.console.rows import Row, Screen
 from engine.events import Event
 
 _HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
@@ -35,8 +37,16 @@ class Painter:
 class TtyView:
     """Takes events in; `render` gives the characters that repaint the screen. `size` gives its columns and lines."""
 
-    def __init__(self, model: Model, palette: Palette, size: Callable[[], tuple[int, int]], log_rows: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        palette: Palette,
+        size: Callable[[], tuple[int, int]],
+        log_rows: int,
+        estimate: Estimate | None = None,
+    ) -> None:
         self._model = model
+        self._estimate = estimate
         self._painter = Painter(palette)
         self._size = size
         self._screen = Screen(log_rows=log_rows)
@@ -50,7 +60,8 @@ class TtyView:
         if self._model.began is None:
             return ""
         screen = self._measure()
-        return self._painter.draw(live(self._model, now, screen), screen)
+        left = self._estimate.left(self._model, now) if self._estimate else None
+        return self._painter.draw(live(self._model, now, screen, left), screen)
 
     def final(self, now: float) -> str:
         """What leaves the last picture on the screen."""

@@ -8,6 +8,7 @@
     ["move", n, part, bytes, total, started, time, completed]
     ["warn", n, short, [detail, …], url, level, file, line]
     ["why", n, how, cause, [[kind, name, before, after], …], more]
+    ["target", name, time, outcome]
     ["log", n, time, stream, text]                          bytes that are no UTF-8 as lone surrogates
     ["gap", n, bytes]                                       so much of a log was left out here
 
@@ -24,7 +25,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.digests import Digest
-from engine.events import Decided, Event, LogChunk, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
+from engine.events import (
+    Decided,
+    Event,
+    LogChunk,
+    Status,
+    TargetEnded,
+    VertexCompleted,
+    VertexKnown,
+    VertexStarted,
+    Warned,
+)
 
 HEAD = 128 * 1024
 TAIL = 128 * 1024
@@ -97,6 +108,8 @@ class Encoder:
                 self._warn(event)
             case Decided():
                 self._decide(event)
+            case TargetEnded():
+                self._say("target", event.name, _round(event.time), event.outcome)
 
     def finish(self) -> None:
         """What was held back to be told shorter."""

@@ -4,8 +4,9 @@ import pytest
 from rich.cells import cell_len
 from support.build_story import START, cached, digest, done, failing_build, known, moved, said, started
 
-from bakery.console.frame import Screen, final, live
+from bakery.console.frame import final, live
 from bakery.console.model import Model
+from bakery.console.rows import Screen
 from engine.events import Event, VertexCompleted
 
 
@@ -27,13 +28,13 @@ def midway() -> list[Event]:
 
 
 def test_a_build_that_goes_on_at_80_columns() -> None:
-    model = after([*midway(), moved(3, 1.5, "sha256:abc", 1_500_000, 31_420_000, 1.0)], "api", "docs")
+    model = after([*midway(), moved(3, 1.5, "sha256:abc", 1_500_000, 31_420_000, 1.0)], "api")
     assert picture(live(model, START + 3.2, Screen(80, 24))) == [
         "[+] Building 3.2s (3/5)                                                1 cached",
         " => [internal] load build definition from Dockerfile                       0.0s",
-        " => CACHED [api,docs base 1/1] FROM busybox                                0.0s",
-        " => [docs site 1/1] RUN mkdocs                                             1.4s",
-        " => [api build 1/2] RUN make                                               3.1s",
+        " => CACHED [base 1/1] FROM busybox                                         0.0s",
+        " => [site 1/1] RUN mkdocs                                                  1.4s",
+        " => [build 1/2] RUN make                                                   3.1s",
         " => => sha256:abc 1.50MB / 31.42MB                                         2.2s",
         " => => # cc -c main.c",
         " => => # cc -c util.c",
