@@ -18,6 +18,7 @@ from engine.values import frozen
 
 FILES, BASE, SOURCE, STEP = "files", "base", "source", "step"
 _IMAGES = ("docker-image", "oci-layout")
+_PLACE = re.compile(r"^\[[^]]*\]")
 _USERINFO = re.compile(r"(?<=//)[^/@]*@")
 
 
@@ -42,12 +43,22 @@ class Makeup:
     """
 
     name: str
-    command: str
     op: Digest
     body: bytes
     inputs: tuple[Ingredient, ...]
     seconds: float = 0.0
     finished: bool = True
+
+    @property
+    def place(self) -> str:
+        """The bracket that the name begins with, such as `[build 2/5]`; empty without one."""
+        match = _PLACE.match(self.name)
+        return match[0] if match else ""
+
+    @property
+    def instruction(self) -> str:
+        """The name without its place: the instruction as written."""
+        return self.name[len(self.place) :].lstrip()
 
 
 def makeup(vertex: Vertex, vertices: Mapping[Digest, Vertex], facts: Facts, keys: DefinitionKeys) -> Makeup:
@@ -57,7 +68,7 @@ def makeup(vertex: Vertex, vertices: Mapping[Digest, Vertex], facts: Facts, keys
         for edge, dependency in dependencies(vertex, facts.cache_maps)
     )
     body = encode(replace(vertex.op, inputs=()))
-    return Makeup(vertex.name, vertex.note.command, facts.cache_maps[vertex.digest].digest, body, inputs)
+    return Makeup(vertex.name, facts.cache_maps[vertex.digest].digest, body, inputs)
 
 
 def _ingredient(
@@ -82,7 +93,6 @@ def to_text(steps: Iterable[Makeup]) -> str:
     rows = [
         (
             step.name,
-            step.command,
             step.op,
             b64encode(step.body).decode(),
             [(i.kind, i.name, i.token, i.shown) for i in step.inputs],
@@ -98,8 +108,8 @@ def from_text(text: str) -> tuple[Makeup, ...]:
     """Steps as they were written down; none if that was done by another version."""
     try:
         return tuple(
-            Makeup(name, command, op, b64decode(body), tuple(Ingredient(*i) for i in inputs), seconds, finished)
-            for name, command, op, body, inputs, seconds, finished in json.loads(text)
+            Makeup(name, op, b64decode(body), tuple(Ingredient(*i) for i in inputs), seconds, finished)
+            for name, op, body, inputs, seconds, finished in json.loads(text)
         )
     except (ValueError, TypeError):
         return ()

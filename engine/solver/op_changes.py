@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.events import Change
-from engine.llb.ops import Op
+from engine.llb.ops import KEEP, Op
 from engine.llb.wire import WireError, decode
 from engine.solver.makeup import Makeup
 
@@ -20,15 +20,16 @@ def op_changes(before: Makeup, now: Makeup) -> Iterator[Change]:
     try:
         old, new = decode(Op, before.body), decode(Op, now.body)
     except WireError:
-        yield Change("command", now.name, before.command or before.name, now.command or now.name)
+        yield Change("command", "instruction", _short(before.instruction), _short(now.instruction))
         return
-    if before.command != now.command:
-        yield Change("command", "instruction", _short(before.command), _short(now.command))
+    rewritten = before.instruction != now.instruction
+    if rewritten:
+        yield Change("command", "instruction", _short(before.instruction), _short(now.instruction))
     old_values, new_values = dict(_flat(old)), dict(_flat(new))
     for name in dict.fromkeys((*old_values, *new_values)):
         one, two = old_values.get(name), new_values.get(name)
         kind, shown = name
-        if one != two and not (kind == "command" and before.command != now.command):
+        if one != two and not (kind == "command" and rewritten):
             yield Change(kind, shown, one, two)
 
 
@@ -58,7 +59,9 @@ def _fields(value: Any, name: str) -> Iterator[tuple[str, str]]:
     if dataclasses.is_dataclass(value):
         for each in dataclasses.fields(value):
             inner = getattr(value, each.name)
-            if inner not in (None, "", 0, False, (), b""):
+            if each.name == "mode" and isinstance(inner, int) and inner > 0:
+                yield f"{name} mode".strip(), f"{inner:04o}"
+            elif inner not in (None, "", 0, KEEP, False, (), b""):
                 yield from _fields(inner, f"{name} {each.name}".strip())
     elif isinstance(value, tuple):
         for number, item in enumerate(value):

@@ -1,12 +1,11 @@
 """Why a step must run: what of it is not as it was when its target was last built.
 
 A step has no name that survives every edit, so the one it is compared with is found by likeness: first the same work at
-the same place, then the same work elsewhere, the same name, the same place in its stage.
+the same place, then the same work elsewhere, the same name, the same place in its stage, the same instruction.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from enum import Enum
@@ -37,7 +36,6 @@ class Cause(Enum):
 
 _CAUSES = {FILES: Cause.FILES, BASE: Cause.BASE, SOURCE: Cause.SOURCE, STEP: Cause.INPUT}
 _ORDER = (Cause.OPERATION, Cause.BASE, Cause.SOURCE, Cause.FILES, Cause.INPUT)
-_PLACE = re.compile(r"^(?:\[[^]]*\]\s*)?")
 
 
 @frozen
@@ -158,15 +156,10 @@ def _shown(item: Ingredient, named: bool = False) -> str:
     return f"{item.name} ({pin})" if named else pin
 
 
-def _place(step: Makeup) -> str:
-    """The bracket that a name begins with, such as `[build 2/5]`; the name itself where there is none."""
-    match = _PLACE.match(step.name)
-    return match[0] if match and match[0] else step.name
-
-
 _LIKENESSES: tuple[Callable[[Makeup], tuple[str, ...]], ...] = (
     lambda step: (step.op, step.name),
     lambda step: (step.op,),
     lambda step: (step.name,),
-    lambda step: (_place(step),),
+    lambda step: (step.place or step.name,),
+    lambda step: (step.instruction.partition(" ")[0],),
 )
