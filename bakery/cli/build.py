@@ -8,9 +8,10 @@ import click
 
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import build_options, list_request, load_request
+from bakery.cli.switches import SwitchCommand
 
 
-@click.command("build")
+@click.command("build", cls=SwitchCommand)
 @build_options
 @click.pass_obj
 def build(debug_all: bool, /, debug: bool, **options: Any) -> int:

@@ -11,6 +11,7 @@ import click
 
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
+from bakery.cli.switches import SwitchCommand
 
 if TYPE_CHECKING:
     from bakery.graph.lower import Lowered
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from engine.llb.definition import Edge, Vertex
 
 
-@click.command("llb")
+@click.command("llb", cls=SwitchCommand)
 @lower_options
 @click.option(
     "form", "--format", type=click.Choice(["json", "pb"]), default="json", help="JSON for people, or BuildKit's bytes."

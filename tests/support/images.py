@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import shutil
 import subprocess
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from engine import oci
 from engine.digests import sha256
@@ -80,3 +83,30 @@ def skopeo_copy(source: str, target: str) -> None:
         check=True,
         stdout=subprocess.DEVNULL,
     )
+
+
+def busybox_layout(folder: Path, *, architectures: Sequence[str] = ("amd64",)) -> Path:
+    """An OCI layout of busybox, from the machine's static binary, which is what every architecture gets."""
+    program = shutil.which("busybox")
+    if program is None:
+        pytest.skip("needs busybox-static")
+    applets = subprocess.run([program, "--list"], check=True, capture_output=True, text=True).stdout.split()
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for path, mode in (("bin", 0o755), ("etc", 0o755), ("root", 0o700), ("tmp", 0o1777)):
+            info = tarfile.TarInfo(path)
+            info.type, info.mode = tarfile.DIRTYPE, mode
+            tar.addfile(info)
+        info = tarfile.TarInfo("bin/busybox")
+        info.size, info.mode = Path(program).stat().st_size, 0o755
+        tar.addfile(info, io.BytesIO(Path(program).read_bytes()))
+        for applet in applets:
+            if applet != "busybox":
+                info = tarfile.TarInfo(f"bin/{applet}")
+                info.type, info.linkname = tarfile.SYMTYPE, "busybox"
+                tar.addfile(info)
+        passwd = b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+        info = tarfile.TarInfo("etc/passwd")
+        info.size = len(passwd)
+        tar.addfile(info, io.BytesIO(passwd))
+    return write_layout(folder, [out.getvalue()], architectures=architectures)
