@@ -34,6 +34,10 @@ def build(debug_all: bool, /, debug: bool, **options: Any) -> int:
     if options["print_only"]:
         click.echo(printing.print_json(project), nl=False)
         return 0
+    if any(target.call for target in project.targets.values()):
+        from bakery.cli.call import build_and_call
+
+        return build_and_call(project, request, options, debug or debug_all, settings)
     from bakery.cli.run import run
 
     return run(project, request, options, debug or debug_all, settings)

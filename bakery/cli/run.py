@@ -16,7 +16,6 @@ from bakery.config.request import LoadRequest
 from bakery.config.target import Project
 from bakery.console.display import make_display
 from bakery.console.errors import FAILED, INTERRUPTED
-from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
 from engine.request import BuildResult, OnError, Outcome
@@ -30,7 +29,6 @@ def run(
     Raises BakeryError or EngineError for what keeps it from beginning.
     """
     allowed = check_grants(project, request)
-    _check_calls(project)
     names = [target.name for target in project.targets.values()]
     settings = settings or Settings()
     how = build_options(options, allowed, settings)
@@ -85,13 +83,3 @@ def result_code(result: BuildResult) -> int:
         return 0
     failed = any(target.outcome is Outcome.FAILED for target in result.targets.values())
     return FAILED if failed else INTERRUPTED
-
-
-def _check_calls(project: Project) -> None:
-    for target in project.targets.values():
-        if target.call not in (None, "", "build"):
-            raise BakeryError.of(
-                f"target {target.name}: the call {target.call!r} is not supported",
-                span=target.span_of("call"),
-                hint="leave --call and `call` out to build",
-            )

@@ -11,6 +11,7 @@ from bakery.graph.frontend_request import Surroundings
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
 from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
+from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
 from engine.request import BuildRequest, BuildResult, OnError, Wanted
 
@@ -62,6 +63,7 @@ async def _build(project: Project, options: BuildOptions, listener: Listener) ->
 
     async with Engine.open(options.root, listener=listener, runtime=options.runtime) as engine:
         results = await _lower_with(engine, project, options)
+        tell_warnings(results, listener)
         return await engine.solve(build_request(project, results, options))
 
 

@@ -14,7 +14,6 @@ from bakery.cli import failure, run
 from bakery.cli.run import result_code
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project, Target
-from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions
 from bakery.graph.lower import TargetError
 from engine.errors import DefinitionError, ExitError
@@ -110,11 +109,6 @@ def test_an_interrupt_ends_the_display_and_goes_on(tmp_path: Path, engine: Calla
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path)
     assert threading.active_count() == before
-
-
-def test_a_call_that_is_not_there_yet_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BakeryError, match="the call 'outline' is not supported"):
-        build(tmp_path, Project({"app": Target("app", call="outline")}))
 
 
 def test_a_target_that_cannot_be_lowered_is_named(capsys: pytest.CaptureFixture[str]) -> None:

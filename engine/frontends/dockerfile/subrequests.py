@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from engine.errors import DefinitionError, EngineError
 from engine.frontends.contract import Bridge, FrontendRequest, FrontendWarning
 from engine.frontends.dockerfile import frontend
+from engine.frontends.dockerfile.facts import Facts, facts
 from engine.frontends.dockerfile.lint import written
 from engine.frontends.dockerfile.lint.report import Report
 from engine.frontends.dockerfile.lower import contexts, options
@@ -22,11 +23,14 @@ from engine.llb.ops import SourceInfo
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What checks found. `error`: why the file cannot be built, or is not to be for what was found."""
+    """What checks found. `error`: why the file cannot be built, or is not to be for what was found; `facts` are of a
+    file that can be read.
+    """
 
     source: SourceInfo
     warnings: tuple[FrontendWarning, ...]
     error: EngineError | None = None
+    facts: Facts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +71,21 @@ async def check(request: FrontendRequest, bridge: Bridge) -> Checked:
     except EngineError as error:
         written.check_broken(report, source.data)
         return _checked(report, source.info, error)
+    spoken_of = facts(job.dockerfile)
     try:
         job = frontend.linted(job, report)
         await convert(job, None, every_stage=not job.options.target)
         report.raise_if_wanted()
     except EngineError as error:
-        return _checked(report, source.info, error)
-    return _checked(report, source.info)
+        return _checked(report, source.info, error, spoken_of)
+    return _checked(report, source.info, facts=spoken_of)
 
 
-def _checked(report: Report, source: SourceInfo, error: EngineError | None = None) -> Checked:
+def _checked(
+    report: Report, source: SourceInfo, error: EngineError | None = None, facts: Facts | None = None
+) -> Checked:
     found = sorted(report.warnings, key=_line)
-    return Checked(source, tuple(found), error)
+    return Checked(source, tuple(found), error, facts)
 
 
 def _line(warning: FrontendWarning) -> int:
