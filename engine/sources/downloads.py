@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from engine.digests import Digest
+from engine.digests import Digest, parse_digest
 from engine.errors import SourceError
 from engine.registry.retry import Patience, persist
+from engine.sources.pins import PinKind, Pins
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ class Download:
 class Downloader:
     """Fetches URLs, each once in the life of this object."""
 
-    def __init__(self, state: State, blobs: BlobStore, patience: Patience | None = None) -> None:
+    def __init__(
+        self, state: State, blobs: BlobStore, patience: Patience | None = None, pins: Pins | None = None
+    ) -> None:
+        self._pins = pins or Pins()
         self._state = state
         self._blobs = blobs
         self._patience = patience or Patience()
@@ -51,10 +55,15 @@ class Downloader:
 
         # What is asked for with other headers may be something else. Their values are secrets, and never written down.
         key = " ".join((url, *sorted(headers)))
+        pinned = checksum is None
+        if pinned and (pin := self._pins.find(PinKind.URL, redacted(url))):
+            checksum = parse_digest(pin)
         async with self._asking.setdefault(key, trio.Lock()):
             found = self._done.get(key)
             if found is None or (checksum and found.digest != checksum):
                 found = self._done[key] = await self._fetch(url, key, headers, checksum)
+        if pinned:
+            self._pins.note(PinKind.URL, redacted(url), found.digest)
         return found
 
     async def _fetch(self, url: str, key: str, headers: Mapping[str, str], checksum: Digest | None) -> Download:

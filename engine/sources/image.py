@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine import oci, platforms
-from engine.digests import Digest, sha256
+from engine.digests import Digest, parse_digest, sha256
 from engine.errors import SourceError
 from engine.frontends.contract import ResolvedImage
 from engine.llb.definition import Vertex
@@ -20,6 +20,7 @@ from engine.results import Snapshot
 from engine.sources.contract import Resolved
 from engine.sources.found_image import FoundImage, find_image
 from engine.sources.layers import record_layers
+from engine.sources.pins import PinKind, Pins
 
 if TYPE_CHECKING:
     import trio
@@ -39,10 +40,13 @@ class ImageResolver:
     `registries` is called when the network is needed for the first time.
     """
 
-    def __init__(self, registries: Callable[[], Registries], state: State, blobs: BlobStore) -> None:
+    def __init__(
+        self, registries: Callable[[], Registries], state: State, blobs: BlobStore, pins: Pins | None = None
+    ) -> None:
         self._registries = registries
         self._state = state
         self._blobs = blobs
+        self._pins = pins or Pins()
         self._found: dict[tuple[str, str], FoundImage] = {}
         self._meanings: dict[str, tuple[Digest, str]] = {}
         self._asking: dict[str, trio.Lock] = {}
@@ -69,6 +73,8 @@ class ImageResolver:
 
     async def _find(self, reference: Reference, platform: Platform, key: tuple[str, str], mode: str) -> FoundImage:
         digest, media_type = reference.digest, ""
+        if digest is None and (pin := self._pins.find(PinKind.IMAGE, key[0])):
+            digest = parse_digest(pin)
         if digest is None and mode == "local":
             digest = self._last_known(key)
         documents = _RegistryDocuments(reference, self._registries, self._blobs)
@@ -78,6 +84,8 @@ class ImageResolver:
             digest, media_type = self._meanings[key[0]]
         image = await find_image(str(reference), digest, platform, documents, media_type)
         self._note(key, image)
+        if reference.digest is None:
+            self._pins.note(PinKind.IMAGE, key[0], image.digest)
         return image
 
     def _last_known(self, key: tuple[str, str]) -> Digest | None:

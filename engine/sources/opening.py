@@ -11,6 +11,7 @@ from engine.errors import DefinitionError
 from engine.llb.definition import Vertex
 from engine.request import Secret
 from engine.sources.contract import Source
+from engine.sources.pins import Pins
 
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
@@ -37,6 +38,7 @@ class SourceContext:
         registries: Callable[[], Registries],
         folders: Mapping[str, Path],
         secrets: Mapping[str, Secret] | None = None,
+        pins: Pins | None = None,
     ) -> None:
         from engine.sources.fetch import LayerFetcher
 
@@ -46,6 +48,7 @@ class SourceContext:
         self.registries = registries
         self.folders = folders
         self.secrets = secrets or {}
+        self.pins = pins or Pins()
         self.fetcher = LayerFetcher(state, snapshots, blobs, registries)
         snapshots.register_fetcher(self.fetcher)
 
@@ -54,21 +57,21 @@ class SourceContext:
         """Resolves names of images, each once."""
         from engine.sources.image import ImageResolver
 
-        return ImageResolver(self.registries, self.state, self.blobs)
+        return ImageResolver(self.registries, self.state, self.blobs, self.pins)
 
     @cached_property
     def downloader(self) -> Downloader:
         """Fetches URLs, each once."""
         from engine.sources.downloads import Downloader
 
-        return Downloader(self.state, self.blobs)
+        return Downloader(self.state, self.blobs, pins=self.pins)
 
     @cached_property
     def repositories(self) -> Repositories:
         """Git repositories, each asked once for each ref."""
         from engine.sources.repositories import Repositories
 
-        return Repositories(self.state, self.secrets)
+        return Repositories(self.state, self.secrets, self.pins)
 
 
 def open_source(vertex: Vertex, context: SourceContext) -> Source:

@@ -14,6 +14,7 @@ from engine.errors import SourceError
 from engine.locks import file_lock
 from engine.request import Secret
 from engine.sources.git_process import Access, check_remote, git, shown
+from engine.sources.pins import PinKind, Pins
 from engine.sources.secrets import find_secret
 from engine.state import State
 from engine.values import frozen
@@ -49,7 +50,8 @@ def is_commit(text: str) -> bool:
 class Repositories:
     """All repositories that sources name. A ref is looked up once in the life of this object."""
 
-    def __init__(self, state: State, secrets: Mapping[str, Secret]) -> None:
+    def __init__(self, state: State, secrets: Mapping[str, Secret], pins: Pins | None = None) -> None:
+        self._pins = pins or Pins()
         self._state = state
         self._secrets = secrets
         self._meanings: dict[tuple[Remote, str], Meaning] = {}
@@ -66,9 +68,14 @@ class Repositories:
             return Meaning(ref, ref, ref)
         if ref and _BAD_REF.search(ref):
             raise SourceError(f"{ref!r} is no name of a branch or tag of {shown(remote.url)}")
+        name = f"{shown(remote.url)}#{ref}"
+        if commit := self._pins.find(PinKind.GIT, name):
+            self._pins.note(PinKind.GIT, name, commit)
+            return Meaning(commit, commit, commit)
         async with self._asking.setdefault((remote, ref), trio.Lock()):
             if (remote, ref) not in self._meanings:
                 self._meanings[remote, ref] = await self._look_up(remote, ref)
+                self._pins.note(PinKind.GIT, name, self._meanings[remote, ref].commit)
         return self._meanings[remote, ref]
 
     async def _look_up(self, remote: Remote, ref: str) -> Meaning:
