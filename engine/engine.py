@@ -6,7 +6,7 @@ async with Engine.open() as engine:
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,8 @@ from engine.workshop import Wishes, Workshop, build_id
 if TYPE_CHECKING:
     from engine.bridge import EngineBridge
     from engine.frontends.contract import Frontend
+    from engine.llb.definition import Vertex
+    from engine.sources.pins import Pins
 
 
 def ignore(event: object) -> None:
@@ -43,19 +45,25 @@ class Engine:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, root: Path | None = None, *, listener: Listener = ignore, runtime: str = ""
+        cls,
+        root: Path | None = None,
+        *,
+        listener: Listener = ignore,
+        runtime: str = "",
+        pins: Pins | None = None,
     ) -> AsyncIterator[Engine]:
         """An engine over the state folder `root` (see `engine.state.default_root`), closed when the block ends.
 
         `runtime` names the sandbox (`bubblewrap`, `crun`, `runc`), empty for the default. Who is not root becomes root
         in a user namespace here, which a process with several threads cannot; see `engine.snapshots.user_namespace`.
+        `pins` says what names of sources are to mean, and collects what they do.
 
         Raises:
             StateError: if the folder cannot be used.
         """
         user_namespace.enter()
         state = State.open(root or default_root())
-        house = House(state, listener, runtime)
+        house = House(state, listener, runtime, pins)
         try:
             yield cls(house)
         finally:
@@ -67,6 +75,30 @@ class Engine:
         from engine.bridge import EngineBridge
 
         return EngineBridge(self._house)
+
+    async def resolve(self, vertices: Iterable[Vertex]) -> None:
+        """Finds out what the sources among some vertices mean, and fetches nothing. Local folders are left out.
+
+        Raises:
+            SourceError: for the first that cannot be had.
+        """
+        import trio
+
+        from engine.sources.opening import open_source
+
+        async def one(vertex: Vertex) -> None:
+            await open_source(vertex, self._house.sources).resolve()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for vertex in vertices:
+                    source = vertex.op.source
+                    if source and not source.identifier.startswith(("local://", "oci-layout://")):
+                        nursery.start_soon(one, vertex)
+        except BaseExceptionGroup as group:
+            from engine.sources.streams import first_error
+
+            raise first_error(group) from None
 
     @cached_property
     def frontend(self) -> Frontend:

@@ -15,6 +15,7 @@ from engine.events import Listener
 from engine.request import Secret
 from engine.snapshots.store import SnapshotStore
 from engine.sources.opening import SourceContext
+from engine.sources.pins import Pins
 from engine.state import State
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class House:
     """The stores and tools of one engine, shared by its rooms."""
 
-    def __init__(self, state: State, listener: Listener, runtime: str) -> None:
+    def __init__(self, state: State, listener: Listener, runtime: str, pins: Pins | None = None) -> None:
         self.state = state
         self.listener = listener
         self.blobs = BlobStore(state)
@@ -35,6 +36,7 @@ class House:
         self.folders: dict[str, Path] = {}
         self.secrets: dict[str, Secret] = {}
         self._runtime_name = runtime
+        self._pins = pins
 
     @cached_property
     def registries(self) -> Registries:
@@ -47,7 +49,7 @@ class House:
     def sources(self) -> SourceContext:
         """What sources need."""
         return SourceContext(
-            self.state, self.snapshots, self.blobs, lambda: self.registries, self.folders, self.secrets
+            self.state, self.snapshots, self.blobs, lambda: self.registries, self.folders, self.secrets, self._pins
         )
 
     @cached_property

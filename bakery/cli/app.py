@@ -16,6 +16,7 @@ VERBS = {
     "images": "Look at, copy, tag and compare images.",
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
+    "lock": "Write down what images, git refs and URLs mean.",
     "ls": "List targets, groups and variables.",
     "prune": "Free space in the state folder.",
     "report": "Write a build as one HTML page.",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bakery.cli.grants import check_grants
 from bakery.cli.metadata import write_metadata
@@ -19,6 +19,9 @@ from bakery.console.errors import FAILED, INTERRUPTED
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
 from engine.request import BuildResult, OnError, Outcome
+
+if TYPE_CHECKING:
+    from engine.sources.pins import Pins
 
 
 def run(
@@ -66,7 +69,21 @@ def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Se
         allowed=allowed,
         cache_export=settings.cache_export if settings else None,
         provenance=_provenance(os.environ) if options.get("metadata_file") else "",
+        pins=_locked_pins(tuple(options["files"])) if options.get("locked") else None,
     )
+
+
+def _locked_pins(files: tuple[str, ...]) -> Pins:
+    """The lock of the project, from which nothing may depart. Raises BakeryError if there is none."""
+    from bakery.lock import NAME, read_lock
+    from bakery.settings import project_folder
+    from engine.sources.pins import Pins
+
+    path = project_folder(files) / NAME
+    known = read_lock(path)
+    if known is None:
+        raise BakeryError.of(f"--locked: there is no {path}", hint="write it with `bakery lock`")
+    return Pins(known, strict=True)
 
 
 def _provenance(env: Mapping[str, str]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from engine.cache.export_policy import ExportPolicy
     from engine.engine import Engine
     from engine.events import Listener
+    from engine.sources.pins import Pins
 
 
 @frozen
@@ -37,6 +38,8 @@ class BuildOptions:
     cache_export: ExportPolicy | None = None
     provenance: str = ""
     """The provenance that results are to tell for the metadata file: `min`, `max` or none."""
+    pins: Pins | None = None
+    """What names of sources are to mean; None for what they mean now."""
 
 
 def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
@@ -61,8 +64,8 @@ def lower_project(project: Project, options: BuildOptions) -> Mapping[str, Lower
 async def _build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
     from engine.engine import Engine
 
-    async with Engine.open(options.root, listener=listener, runtime=options.runtime) as engine:
-        results = await _lower_with(engine, project, options)
+    async with Engine.open(options.root, listener=listener, runtime=options.runtime, pins=options.pins) as engine:
+        results = await lower_with(engine, project, options)
         tell_warnings(results, listener)
         return await engine.solve(build_request(project, results, options))
 
@@ -70,11 +73,12 @@ async def _build(project: Project, options: BuildOptions, listener: Listener) ->
 async def _lower(project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
     from engine.engine import Engine
 
-    async with Engine.open(options.root) as engine:
-        return await _lower_with(engine, project, options)
+    async with Engine.open(options.root, pins=options.pins) as engine:
+        return await lower_with(engine, project, options)
 
 
-async def _lower_with(engine: Engine, project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
+async def lower_with(engine: Engine, project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
+    """What the frontends make of each target, in an engine that is open. Raises as `run_build`."""
     around = Surroundings(options.cwd, project.remote_context)
     return await lower_targets(project, engine.frontend, engine.bridge, around)
 
