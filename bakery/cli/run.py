@@ -16,6 +16,7 @@ from bakery.config.request import LoadRequest
 from bakery.config.target import Project
 from bakery.console.display import make_display
 from bakery.console.errors import FAILED, INTERRUPTED
+from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
 from engine.request import BuildResult, OnError, Outcome
