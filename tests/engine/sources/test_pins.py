@@ -1,0 +1,93 @@
+"""What was written down stays, though refs and files move on."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.web_server import web_server
+
+from engine.blobs import BlobStore
+from engine.digests import sha256
+from engine.errors import SourceError
+from engine.llb.definition import Vertex
+from engine.llb.ops import SourceOp
+from engine.results import Snapshot
+from engine.snapshots.store import SnapshotStore
+from engine.sources.opening import SourceContext, open_source
+from engine.sources.pins import PinKind, Pins
+from engine.state import State
+
+WHO = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+
+def git(folder: Path, *arguments: str) -> str:
+    env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **WHO}
+    return subprocess.run(["git", *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
+
+
+class Sources:
+    """Sources of one state folder; each look at one is like a process of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.state = State.open(root)
+        self.snapshots = SnapshotStore(self.state)
+
+    def text(self, pins: Pins, identifier: str, name: str, **attrs: str) -> str:
+        import trio
+
+        vertex = Vertex.make(SourceOp(identifier, {f"git.{key}": value for key, value in attrs.items()}))
+
+        async def run() -> str:
+            blobs = BlobStore(self.state)
+            context = SourceContext(self.state, self.snapshots, blobs, lambda: None, {}, {}, pins)  # type: ignore[arg-type, return-value]
+            found = (await open_source(vertex, context).resolve()).result
+            assert isinstance(found, Snapshot)
+            await self.snapshots.ensure(found, lambda *_: None)
+            with self.snapshots.tree(found).open(f"/{name}") as file:
+                return file.read().decode()
+
+        return trio.run(run)
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> Sources:
+    return Sources(tmp_path / "state")
+
+
+def test_a_branch_that_moves(tmp_path: Path, sources: Sources) -> None:
+    with web_server() as web:
+        web.repositories = tmp_path / "www"
+        repository = web.repositories / "garden.git"
+        repository.mkdir(parents=True)
+        git(repository, "init", "-q", "-b", "main")
+        (repository / "bed").write_text("carrot")
+        git(repository, "add", ".")
+        git(repository, "commit", "-q", "-m", "1")
+        url = f"{web.url}/garden.git"
+        identifier = f"git://127.0.0.1:{web.port}/garden.git#main"
+
+        first = Pins()
+        assert sources.text(first, identifier, "bed", fullurl=url) == "carrot"
+        assert first.seen == {(PinKind.GIT, f"{url}#main"): git(repository, "rev-parse", "HEAD").strip()}
+        (repository / "bed").write_text("beet")
+        git(repository, "commit", "-q", "-am", "2")
+        assert sources.text(Pins(first.seen, strict=True), identifier, "bed", fullurl=url) == "carrot"
+        assert sources.text(Pins(), identifier, "bed", fullurl=url) == "beet"
+        with pytest.raises(SourceError, match="not in the lock"):
+            sources.text(Pins(strict=True), identifier, "bed", fullurl=url)
+
+
+def test_a_file_that_changes(sources: Sources) -> None:
+    with web_server() as web:
+        web.files["/file"] = b"one"
+        first = Pins()
+        assert sources.text(first, f"{web.url}/file", "file") == "one"
+        assert first.seen == {(PinKind.URL, f"{web.url}/file"): sha256(b"one")}
+        web.files["/file"] = b"two"
+        assert sources.text(Pins(first.seen, strict=True), f"{web.url}/file", "file") == "one", "it is still here"
+        sources.state.write("DELETE FROM blobs")
+        with pytest.raises(SourceError, match="is wanted"):
+            sources.text(Pins(first.seen, strict=True), f"{web.url}/file", "file")
