@@ -74,8 +74,8 @@ class Recording:
         found: dict[Edge, Snapshot] = {}
         for vertex in self._order:
             known = self._known.get(vertex.digest)
-            if known is None or vertex.note.export_cache is False:
-                continue
+            if known is None or vertex.note.export_cache is False or not vertex.inputs:
+                continue  # what is made of nothing (a heredoc's file) is not worth a layer: the peer leaves it out, too
             if not policy.exports(vertex.name, known.record.seconds):
                 continue
             for index, snapshot in enumerate(known.record.results):
