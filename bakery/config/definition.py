@@ -185,12 +185,20 @@ def invalid_name(span: Span | None, name: str = "") -> Diagnostic:
 
 def missing(attribute: str, block: Block) -> Diagnostic:
     """A block that lacks an attribute it must have; points where the block opens, as the peer does."""
-    brace = block.open_brace_span
     return Diagnostic(
         "Missing required argument",
         f'The argument "{attribute}" is required, but no definition was found.',
-        Span(brace.file, brace.start, brace.start),
+        body_start(block),
     )
+
+
+def body_start(block: Block) -> Span:
+    """The point where the peer says that a body begins: before the brace, or the attribute of a one-line block."""
+    source, start = block.source, block.open_range[0]
+    for attribute in block.body.attributes.values():
+        if "\n" not in source.text[start : attribute.start] and source.text[attribute.start] != '"':  # as JSON has it
+            start = attribute.start
+    return source.span(start, start)
 
 
 class Problems:

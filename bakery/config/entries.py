@@ -42,7 +42,7 @@ def cache_of(pairs: Pairs) -> CacheEntry:
     attrs = dict(pairs)
     kind = attrs.pop("type", "")
     if not kind:
-        raise ValueError(f"type required for cache entry {_shown(pairs)}")
+        raise ValueError(f'type required for "{_shown(pairs)}"')
     return CacheEntry(kind, attrs)
 
 

@@ -83,7 +83,7 @@ def check(draft: TargetDraft, cwd: Path, env: Mapping[str, str]) -> list[Diagnos
     for platform in (part for text in values.get("platforms", ()) for part in text.split(",")):
         problem = _platform_problem(platform)
         if problem:
-            note("platforms", f'"{platform}": {problem}: invalid argument')
+            note("platforms", f"{problem}: invalid argument")
     if values.get("shm-size") and parse_size(values["shm-size"]) is None:
         note("shm-size", f"invalid value {values['shm-size']} for membytes key shm-size", "expected 128m, 1g, …")
     for annotation in values.get("annotations", ()):
@@ -100,13 +100,13 @@ def check(draft: TargetDraft, cwd: Path, env: Mapping[str, str]) -> list[Diagnos
 def _platform_problem(text: str) -> str | None:
     if text.lower() == "local":
         return None
-    parts = text.split("/")
+    parts = text.split("/", 3)
     for part in parts:
         if not _PLATFORM_PART.fullmatch(part):
             return f'"{part}" is an invalid component of "{text}": platform specifier component must be a word'
     if len(parts) == 1 and parts[0].split("(")[0].lower() not in f"{_SYSTEMS} {_MACHINES}".split():
-        return "unknown operating system or architecture"
-    return "cannot parse platform specifier" if len(parts) > 3 else None
+        return f'"{text}": unknown operating system or architecture'
+    return f'"{text}": cannot parse platform specifier' if len(parts) > 3 else None
 
 
 def parse_size(text: str) -> int | None:

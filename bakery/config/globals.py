@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from bakery.config.conversion import ConversionError, convert
-from bakery.config.definition import TEMPLATE, Definition, Problems, missing
+from bakery.config.definition import TEMPLATE, Definition, Problems, body_start, missing
 from bakery.config.functions import BUILTINS
 from bakery.config.hcl.evaluate import evaluate
 from bakery.config.hcl.scope import unknown_variable
@@ -18,7 +18,7 @@ from bakery.config.type_constraint import parse_type
 from bakery.config.types import BOOL, STRING, Type
 from bakery.config.user_function import function_problems, user_function
 from bakery.config.values import UNKNOWN_VALUE, Value, null, string
-from bakery.diagnostics import BakeryError, Diagnostic, Span
+from bakery.diagnostics import BakeryError, Diagnostic
 from bakery.values import frozen
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class Globals:
         try:
             override = self._override(name, wanted, value)
         except ValueError as error:
-            raise BakeryError.of("Invalid value", str(error), _opening(block)) from None
+            raise BakeryError.of("Invalid value", str(error), body_start(block)) from None
         if override is not None:
             return override
         if value is not None:
@@ -180,7 +180,7 @@ class Globals:
             raise BakeryError.of(
                 "Invalid value",
                 f"invalid type {friendly_name(wanted)} for variable {name} default value: {error}",
-                _opening(block),
+                body_start(block),
             ) from None
 
     def _override(self, name: str, wanted: Type | None, default: Value | None) -> Value | None:
@@ -223,9 +223,3 @@ class Globals:
             )
         if not holds.raw:
             raise BakeryError(Diagnostic("Validation failed", self.text(message.expr), condition.expr.span))
-
-
-def _opening(block: Block) -> Span:
-    """The point before a block's brace: where the peer puts problems of a variable's value."""
-    brace = block.open_brace_span
-    return Span(brace.file, brace.start, brace.start)

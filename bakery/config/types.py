@@ -60,6 +60,9 @@ class ObjectType:
     attributes: Mapping[str, Type]
     optional: frozenset[str] = field(default=frozenset())
 
+    def __hash__(self) -> int:
+        return hash(frozenset(self.attributes.items()))
+
 
 Type = Primitive | ListType | SetType | MapType | TupleType | ObjectType
 
