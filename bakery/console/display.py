@@ -121,13 +121,15 @@ class Display:
             if result.targets:
                 self._write("\n" + summary.targets(result))
         self._write(failures(result, self._model, self._colours))
+        if self._talkative:
+            self._write(summary.next_steps(result))
 
     def _run(self) -> None:
         pause = PERIOD
         while not self._over.wait(pause):
             began = time.thread_time()
             self._paint()
-            pause = max(PERIOD, IDLE_PART * (time.thread_time() - began))
+            pause = rest(time.thread_time() - began)
 
     def _stop(self) -> None:
         if self._over.is_set():
@@ -212,6 +214,11 @@ def choose_mode(mode: str, stream: TextIO, env: Mapping[str, str]) -> str:
         lively = terminal and env.get("TERM") != "dumb" and env.get("CI", "") in ("", "0", "false")
         return "tty" if lively else "plain"
     return mode
+
+
+def rest(cost: float) -> float:
+    """Seconds to the next writing after one that took so many seconds of a core."""
+    return max(PERIOD, IDLE_PART * cost)
 
 
 def failures(result: BuildResult, model: Model, colours: bool = False) -> str:

@@ -49,7 +49,9 @@ def live(model: Model, now: float, screen: Screen, left: float | None) -> list[R
     width = _name_width(model, screen)
     indent = " " * (width + 8)
     count = f"{len(board.ended)} of {plural(len(board.all), 'target')}"
-    below = share_out([step for _, step in shown], max(0, room - RECENT_ROWS), now, screen, indent)
+    below = share_out(
+        [step for _, step in shown], max(0, room - min(RECENT_ROWS, len(board.ended))), now, screen, indent
+    )
     room -= sum(map(len, below.values()))
     rows = [header(model, now, screen, left=left, note=count), *_ended(board.ended, room, width, now, screen)]
     rows += _running(shown, board.all, below, width, now, screen)

@@ -13,6 +13,8 @@ from engine.request import BuildResult, Outcome, TargetResult
 TARGETS_SHOWN = 30
 WARNINGS_SHOWN = 20
 SLOWEST_SHOWN = 3
+NAMED = 3
+"""Failed targets that a suggested command names."""
 WORTH_TELLING = 5.0
 """Seconds from which on a step is called slow."""
 _WORDS = {
@@ -53,6 +55,16 @@ def _line(target: TargetResult, width: int) -> str:
     if names := target.metadata.get("image.name"):
         words.append(names.replace(",", " "))
     return "  ".join(words).rstrip()
+
+
+def next_steps(result: BuildResult) -> str:
+    """What one may want to do now that something has failed."""
+    failed = [target.name for target in result.targets.values() if target.outcome is Outcome.FAILED]
+    if not failed:
+        return ""
+    names = " ".join(failed) if len(failed) <= NAMED else "TARGET"
+    again = f"`bakery build {names}` for these alone, " if len(failed) < len(result.targets) else ""
+    return f"next: {again}`bakery history logs --failed` for whole logs, `bakery report` for a page\n"
 
 
 def slowest(model: Model, now: float) -> str:

@@ -49,7 +49,9 @@ def build(tmp_path: Path, project: Project = PROJECT, **changed: Any) -> tuple[i
     stream = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stderr", stream)
-        code = run.run(project, LoadRequest(cwd=tmp_path), {**OPTIONS, "root": str(tmp_path / "root"), **changed}, debug=False)
+        code = run.run(
+            project, LoadRequest(cwd=tmp_path), {**OPTIONS, "root": str(tmp_path / "root"), **changed}, debug=False
+        )
     return code, stream.getvalue()
 
 
@@ -95,6 +97,7 @@ def test_a_failed_step_ends_with_1_and_its_metadata_says_so(
         "0.250 oh\n"
         "------\n"
         'ERROR: target app: failed to solve: process "/bin/sh -c false" did not complete successfully: exit code: 1\n'
+        "next: `bakery history logs --failed` for whole logs, `bakery report` for a page\n"
     )
 
 

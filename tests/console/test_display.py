@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.build_story import done, failing_build, known, said, started
 
-from bakery.console.display import choose_mode, make_display
+from bakery.console.display import PERIOD, choose_mode, make_display, rest
 from bakery.diagnostics import BakeryError
 from engine.errors import ExitError
 from engine.events import Event
@@ -51,6 +51,8 @@ def test_plain_ends_with_the_summary_the_log_and_the_error() -> None:
         "0.300 cc -c util.c\n"
         "------\n"
         f"ERROR: target api: failed to solve: {ERROR}\n"
+        "next: `bakery build api` for these alone, `bakery history logs --failed` for whole logs,"
+        " `bakery report` for a page\n"
     )
     assert text.startswith("#1 [internal] load build definition from Dockerfile\n")
 
@@ -189,3 +191,9 @@ def test_the_live_view_is_coloured_unless_told_not_to_be() -> None:
     assert not colours({"TERM": "dumb"})
     assert colours({"TERM": "dumb", "FORCE_COLOR": "1"})
     assert not colours({"BUILDKIT_COLORS": "error=green"})
+
+
+def test_the_display_never_takes_more_than_a_small_part_of_a_core() -> None:
+    assert rest(0.0001) == PERIOD
+    for cost in (0.01, 0.1, 2.0):
+        assert cost / (cost + rest(cost)) < 0.05
