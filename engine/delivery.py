@@ -13,6 +13,7 @@ from engine.digests import Digest, sha256
 from engine.errors import EngineError, UnsupportedError, WithheldError
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import BuildFacts, Export, ExportResult, PlatformImage, TargetImage
+from engine.exporters.results import keep_result
 from engine.frontends.contract import PlatformResult
 from engine.llb.definition import Edge, Vertex, walk
 from engine.request import Outcome, TargetResult, Wanted
@@ -46,6 +47,7 @@ async def deliver(
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
         target = exchange.with_inline(wanted, _image(wanted, done, scheduler, begun), scheduler)
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
+        keep_result(house.state, house.project, target, house.begun)
         if gate is not None:
             await gate.passing(wanted.name)
         for number, export in enumerate(wanted.exports):

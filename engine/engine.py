@@ -6,6 +6,7 @@ async with Engine.open() as engine:
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -21,7 +22,9 @@ from engine.request import BuildRequest, BuildResult
 from engine.snapshots import user_namespace
 from engine.solver.entitlements import check_entitlements
 from engine.solver.solver import Circumstances, solving
+from engine.space import explain_shortage, guarding_space
 from engine.state import State, default_root
+from engine.telling import told_what_is_found
 from engine.together import deliver_all
 from engine.workshop import Wishes, Workshop, build_id
 
@@ -117,6 +120,7 @@ class Engine:
         """
         house = self._house
         house.folders.update(request.folders)
+        house.project, house.begun = request.project, time.time()
         for wanted in request.wanted:
             house.secrets.update({secret.id: secret for secret in wanted.secrets})
         owners, wishes = _owners(request)
@@ -124,9 +128,14 @@ class Engine:
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
         exchange = CacheExchange(request, house)
         how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
-        async with solving(request.vertices, roots, workshop, house.listener, how) as scheduler:
-            results = await deliver_all(request, scheduler, house, exchange)
-            return BuildResult(await exchange.export(results, scheduler))
+        with told_what_is_found(house.state, house.listener):
+            async with (
+                guarding_space(house.state),
+                solving(request.vertices, roots, workshop, house.listener, how) as scheduler,
+            ):
+                results = await deliver_all(request, scheduler, house, exchange)
+                explain_shortage((target.error for target in results.values()), house.state)
+                return BuildResult(await exchange.export(results, scheduler))
 
 
 def _owners(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ...]], dict[Digest, Wishes]]:

@@ -35,6 +35,10 @@ class House:
         self.mounts = CacheMounts(state, self.snapshots)
         self.folders: dict[str, Path] = {}
         self.secrets: dict[str, Secret] = {}
+        self.project = ""
+        """What tells targets of the same name apart: the folder they are built in."""
+        self.begun = 0.0
+        """When the build began, in seconds since the epoch."""
         self._runtime_name = runtime
         self._pins = pins
 

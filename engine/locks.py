@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import trio
+
+from engine.errors import StateError
 
 
 @asynccontextmanager
@@ -18,7 +20,7 @@ async def file_lock(path: Path) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        os.unlink(path)  # while it is ours: whoever waits for it will see that the name is gone, and begin anew
+        _remove(path)  # while it is ours: whoever waits for it will see that the name is gone, and begin anew
         os.close(descriptor)
 
 
@@ -32,21 +34,21 @@ async def try_file_lock(path: Path) -> AsyncIterator[bool]:
     try:
         yield True
     finally:
-        os.unlink(path)
+        _remove(path)
         os.close(descriptor)
 
 
 @contextmanager
 def lock_now(path: Path) -> Iterator[bool]:
     """Holds the lock file if nobody else does: whether that is so. For those who need not wait."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _open(path)
     locked = False
     try:
         locked = _try_lock(descriptor) and _still_named(path, descriptor)
         yield locked
     finally:
         if locked:
-            os.unlink(path)
+            _remove(path)
         os.close(descriptor)
 
 
@@ -61,7 +63,7 @@ async def _acquire(path: Path) -> int:
 def _try_acquire(path: Path) -> int | None:
     """The descriptor that holds the lock; None if somebody else has it."""
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = _open(path)
         try:
             if not _try_lock(descriptor):
                 os.close(descriptor)
@@ -93,6 +95,20 @@ async def wait_until_free(path: Path) -> None:
 
 _WAITERS = trio.CapacityLimiter(1000)
 """Threads that only wait for a lock must not use up those that work."""
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(
+            f"cannot make the lock file {path}: {error.strerror}", hint="free some space with `bakery prune`"
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError):  # somebody has cleared the folder
+        os.unlink(path)
 
 
 def _try_lock(descriptor: int) -> bool:

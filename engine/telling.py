@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 import trio
 
-from engine.digests import Digest
+from engine.digests import Digest, sha256
 from engine.errors import EngineError
-from engine.events import Listener, Status, VertexCompleted, VertexKnown, VertexStarted
+from engine.events import Listener, Status, VertexCompleted, VertexKnown, VertexStarted, Warned
 from engine.exporters.context import Progress
+from engine.state import State
 
 
 @contextmanager
@@ -34,6 +35,22 @@ def telling(listener: Listener, vertex: Digest, name: str, targets: tuple[str, .
         listener(VertexCompleted(vertex, time.time(), error="context canceled", cancelled=True))
         raise
     listener(VertexCompleted(vertex, time.time()))
+
+
+@contextmanager
+def told_what_is_found(state: State, listener: Listener) -> Iterator[None]:
+    """Tells at the end what was found damaged or lost in the state folder, each once, as warnings."""
+    try:
+        yield
+    finally:
+        if state.found:
+            vertex, now = sha256(b"state folder"), time.time()
+            listener(VertexKnown(vertex, "[internal] check the state folder"))
+            listener(VertexStarted(vertex, now))
+            for sentence in state.found:
+                listener(Warned(vertex, sentence))
+            listener(VertexCompleted(vertex, now))
+            state.found.clear()
 
 
 def tell_cached(listener: Listener, vertex: Digest, name: str, targets: tuple[str, ...] = ()) -> None:

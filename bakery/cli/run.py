@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakery.cli.collect import collect_garbage
 from bakery.cli.grants import check_grants
 from bakery.cli.metadata import write_metadata
 from bakery.cli.recording import past_durations, recording, telling_all
@@ -50,6 +51,7 @@ def run(
         result = run_build(project, replace(how, id=recorder.id), telling_all(display.listen, recorder.listen))
         recorder.finish(result)
         display.finish(result)
+    collect_garbage(settings, how.root, result)
     if display.fault:
         raise display.fault
     if options["metadata_file"]:

@@ -13,6 +13,7 @@ from bakery.graph.merge import merge
 from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
 from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
+from engine.errors import DamagedState
 from engine.request import BuildRequest, BuildResult, OnError, Wanted
 
 if TYPE_CHECKING:
@@ -51,6 +52,13 @@ def run_build(project: Project, options: BuildOptions, listener: Listener) -> Bu
     """
     import trio
 
+    try:
+        result = trio.run(_build, project, options, listener)
+        if not any(isinstance(target.error, DamagedState) for target in result.targets.values()):
+            return result
+    except DamagedState:
+        pass
+    # What can be saved of a damaged database is saved by whoever opens it next.
     return trio.run(_build, project, options, listener)
 
 
