@@ -82,7 +82,12 @@ class Chains:
         """The items of this digest that every input leads to by one of its alternatives."""
         found: dict[Item, None] | None = None
         for number, links in enumerate(inputs):
-            led = {item: None for link in links for item in link.item.children.get((number, link.selector, digest), ())}
+            led = {
+                item: None
+                for link in links
+                for item in link.item.children.get((number, link.selector, digest), ())
+                if len(item.parents) == len(inputs)
+            }
             found = led if found is None else {item: None for item in found if item in led}
             if not found:
                 return []
