@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 VERBS = {
     "build": "Build the targets of a bake file.",
     "cache": "List, fill and remove cache mounts.",
+    "completion": "Make a shell complete targets and verbs.",
     "convert": "Write a definition in another format.",
     "du": "Show what takes space in the state folder.",
     "fmt": "Lay out HCL files.",
@@ -23,6 +28,8 @@ VERBS = {
     "version": "Show the version, and what it runs on.",
 }
 """Each verb and its help, which stands here so that `--help` imports none of them."""
+HIDDEN = ("manual",)
+"""Verbs for those who package bakery."""
 
 EXAMPLES = """\b
 Examples:
@@ -42,18 +49,25 @@ class LazyGroup(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """The command of a verb, or None."""
-        if name not in VERBS:
+        if name not in VERBS and name not in HIDDEN:
             return None
         command = getattr(importlib.import_module(f"bakery.cli.{name}"), name)
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, context: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs and options that begin with what was typed; no verb is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        options = click.Command.shell_complete(self, context, incomplete) if incomplete.startswith("-") else []
+        return [CompletionItem(n, help=text) for n, text in VERBS.items() if n.startswith(incomplete)] + options
 
     def resolve_command(
         self, context: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments begin with. Raises UsageError, with what may have been meant."""
         name = args[0]
-        if name not in VERBS and not name.startswith("-"):
+        if name not in VERBS and name not in HIDDEN and not name.startswith("-"):
             from bakery.diagnostics import did_you_mean
 
             near = did_you_mean(name, VERBS)

@@ -6,12 +6,13 @@ from typing import Any
 
 import click
 
+from bakery.cli import examples
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import build_options, list_request, load_request
 from bakery.cli.switches import SwitchCommand
 
 
-@click.command("build", cls=SwitchCommand)
+@click.command("build", cls=SwitchCommand, epilog=examples.BUILD)
 @build_options
 @click.pass_obj
 def build(debug_all: bool, /, debug: bool, **options: Any) -> int:

@@ -6,10 +6,11 @@ from typing import Any
 
 import click
 
+from bakery.cli import examples
 from bakery.cli.build_options import definition_options, load_request
 
 
-@click.command("convert")
+@click.command("convert", epilog=examples.CONVERT)
 @definition_options
 @click.option("to", "--to", type=click.Choice(["hcl", "json", "yaml"]), default="hcl", help="The format to write.")
 def convert(to: str, **options: Any) -> None:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import click
 
+from bakery.cli import examples
 
-@click.command("fmt")
+
+@click.command("fmt", epilog=examples.FMT)
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--check", is_flag=True, help="Change nothing; name the files that would change, and exit with 1.")
 def fmt(files: tuple[str, ...], check: bool) -> int:

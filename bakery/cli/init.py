@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from bakery.cli import examples
 
-@click.command("init")
+
+@click.command("init", epilog=examples.INIT)
 @click.option("output", "-o", "--output", default="bakery.hcl", show_default=True, help="The file; `-` is stdout.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 def init(output: str, force: bool) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakery.cli import examples
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
 from bakery.cli.switches import SwitchCommand
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from engine.llb.definition import Edge, Vertex
 
 
-@click.command("llb", cls=SwitchCommand)
+@click.command("llb", cls=SwitchCommand, epilog=examples.LLB)
 @lower_options
 @click.option(
     "form", "--format", type=click.Choice(["json", "pb"]), default="json", help="JSON for people, or BuildKit's bytes."
@@ -34,8 +35,8 @@ def llb(form: str, **options: Any) -> None:
     request = load_request(options)
     apply_settings(options, remote=bool(request.remote))
     from bakery import config
-    from bakery.cli.grants import check_grants
     from bakery.cli.complaints import report_warnings
+    from bakery.cli.grants import check_grants
     from bakery.cli.run import build_options
     from bakery.graph.build import lower_project
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from bakery.cli import examples
 from bakery.cli.build_options import definition_options, load_request
 from bakery.config.target import Listing, NamedDescription, VariableInfo
 
 
-@click.command("ls")
+@click.command("ls", epilog=examples.LS)
 @definition_options
 @click.option("form", "--format", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
 def ls(form: str, **options: Any) -> None:

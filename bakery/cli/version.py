@@ -7,10 +7,11 @@ import platform
 
 import click
 
+from bakery.cli import examples
 from bakery.version import VERSION
 
 
-@click.command("version")
+@click.command("version", epilog=examples.VERSION)
 @click.option("form", "--format", type=click.Choice(["text", "json"]), default="text", help="How to write it.")
 def version(form: str) -> None:
     """Show the version, and what it runs on."""

@@ -1,0 +1,44 @@
+"""Examples as they stand at the end of a verb's help, and in the manual."""
+
+from __future__ import annotations
+
+BUILD = """\b
+Examples:
+  bakery build                       the targets of the group "default"
+  bakery build api web --push        two targets, their images pushed
+  bakery build api --set api.args.VERSION=1.2
+  bakery build --print               what would be built, as JSON
+  bakery build --metadata-file m.json --junit report.xml
+  bakery build --progress plain      lines instead of a live picture"""
+
+CONVERT = """\b
+Examples:
+  bakery convert -f compose.yaml > bakery.hcl      Compose to HCL
+  bakery convert -f docker-bake.hcl --to json      HCL to JSON"""
+
+FMT = """\b
+Examples:
+  bakery fmt                  lay out all *.hcl of this folder
+  bakery fmt --check          in CI: change nothing, exit with 1 where something would
+  bakery fmt - < bakery.hcl   from stdin to stdout"""
+
+INIT = """\b
+Examples:
+  bakery init                 write bakery.hcl
+  bakery init -o -            only show it"""
+
+LLB = """\b
+Examples:
+  bakery llb api                                the graph of one target
+  bakery llb api --format pb | buildctl build    solved by a BuildKit daemon"""
+
+LS = """\b
+Examples:
+  bakery ls                   what can be built here
+  bakery ls --format json     the same for programs
+  bakery ls -f other.hcl      of another file"""
+
+VERSION = """\b
+Examples:
+  bakery version              the version, Python and the system
+  bakery version --format json"""
