@@ -245,6 +245,12 @@ class State:
             forget_layers(self._connection, list(layers))
 
     @contextmanager
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
+        """The connection itself, for no other thread meanwhile: for those who mend the database."""
+        with self._lock, _explained(self.root):
+            yield self._connection
+
+    @contextmanager
     def transaction(self) -> Iterator[None]:
         """All changes inside happen together or not at all."""
         with self._lock, _explained(self.root):

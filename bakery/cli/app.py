@@ -15,6 +15,7 @@ VERBS = {
     "cache": "List, fill and remove cache mounts.",
     "completion": "Make a shell complete targets and verbs.",
     "convert": "Write a definition in another format.",
+    "doctor": "Check the state folder and this machine.",
     "du": "Show what takes space in the state folder.",
     "fmt": "Lay out HCL files.",
     "history": "Look at the builds that were made.",

@@ -156,7 +156,7 @@ class CacheMounts:
         now = time.time()
         self._state.write(
             "INSERT INTO cache_mounts (id, cache, created, used) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET used = excluded.used, uses = uses + 1",
+            " ON CONFLICT (id) DO UPDATE SET cache = excluded.cache, used = excluded.used, uses = uses + 1",
             mount,
             cache,
             now,

@@ -65,12 +65,24 @@ class Remover:
                 if entry.name not in blobs and f"sha256:{entry.name}" not in in_use:
                     os.unlink(entry.path)
             self._blobs.sweep()
+            self._snapshots.work.sweep()
+        self._adopt_mounts()
         with state.transaction():
             state.write("DELETE FROM records WHERE used < ? AND result NOT LIKE '%\"%'", old)
             state.write("DELETE FROM mount_sizes WHERE measured < ?", old)
             state.write("DELETE FROM results WHERE built < ?", old)
         for folder in rubbish:
             discard(folder)
+
+    def _adopt_mounts(self) -> None:
+        """Records cache mounts that a killed process had made and not recorded; their ID is known to the next step
+        that wants one."""
+        known = {row[0] for row in self._state.query("SELECT id FROM cache_mounts")}
+        now = time.time()
+        self._state.write_many(
+            "INSERT OR IGNORE INTO cache_mounts (id, cache, created, used) VALUES (?, '', ?, ?)",
+            [(name, now, now) for name in os.listdir(self._state.mounts) if name not in known],
+        )
 
     def close(self) -> None:
         """Ends this process's work folder."""

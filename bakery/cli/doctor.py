@@ -1,0 +1,140 @@
+"""`bakery doctor`: whether the state folder is sound, and whether this machine can run steps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from bakery.cli.apply_settings import state_folder
+from bakery.cli.open_state import root_option
+from bakery.values import frozen
+from engine.errors import EngineError
+
+_EPILOG = """\b
+Examples:
+  bakery doctor           look, and change nothing
+  bakery doctor --quick   the same without reading every blob
+  bakery doctor --fix     put right what can be put right"""
+
+
+_UNUSABLE = ("format", "database")
+"""What keeps the state folder from being used at all."""
+
+
+@frozen
+class Check:
+    """How one thing is. `state` is `ok`, `warning` (bakery works, but not all of it) or `problem`."""
+
+    name: str
+    state: str
+    text: str
+    hint: str = ""
+
+
+@click.command("doctor", epilog=_EPILOG)
+@click.option("fix", "--fix", is_flag=True, help="Put right what can be put right.")
+@click.option("quick", "--quick", is_flag=True, help="Do not read every blob.")
+@click.option("form", "--format", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
+@root_option
+def doctor(fix: bool, quick: bool, form: str, root: str | None) -> int:
+    """Check the state folder and this machine."""
+    from engine.snapshots import user_namespace
+
+    folder = state_folder(root)
+    user_namespace.enter()
+    checks = [*_state_checks(folder, fix, quick), *_machine_checks(folder)]
+    if not any(check.name in _UNUSABLE for check in checks):
+        checks += _sandbox_checks(folder)  # which opens the folder, and that would mend a damaged database
+    if form == "json":
+        fields = [{"name": c.name, "state": c.state, "text": c.text, "hint": c.hint} for c in checks]
+        click.echo(json.dumps(fields, indent=2, ensure_ascii=False))
+    else:
+        for check in checks:
+            click.echo(f"{check.state:8} {check.name}: {check.text}")
+            if check.hint:
+                click.echo(f"{'':8} {check.hint}")
+    return 1 if any(check.state == "problem" for check in checks) else 0
+
+
+def _state_checks(folder: Path, fix: bool, quick: bool) -> Iterator[Check]:
+    from engine.cache.repair import Kind, examine, mend
+
+    try:
+        findings = examine(folder, contents=not quick)
+        for _ in range(3 if fix else 0):  # behind a damaged database there may be more
+            if not findings:
+                break
+            for sentence in mend(folder, findings):
+                yield Check("state folder", "fixed", sentence)
+            findings = examine(folder, contents=not quick)
+    except EngineError as error:
+        yield Check("state folder", "problem", error.message, error.hint)
+        return
+    for finding in findings:
+        harmless = finding.kind is Kind.LEFTOVERS
+        hint = "" if fix else "`bakery doctor --fix` puts it right; so does the next build, as far as it needs it"
+        yield Check(str(finding.kind.value), "warning" if harmless else "problem", finding.text, hint)
+    if not findings:
+        what = "sound" if (folder / "version").exists() else "not made yet"
+        yield Check("state folder", "ok", f"{folder} is {what}")
+
+
+def _machine_checks(folder: Path) -> Iterator[Check]:
+    yield _space_check(folder)
+    yield _user_check()
+    if shutil.which("git"):
+        yield Check("git", "ok", "found")
+    else:
+        yield Check("git", "warning", "not found: git repositories cannot be contexts", "install git")
+
+
+def _space_check(folder: Path) -> Check:
+    from bakery.console.text import size
+    from engine.space import reserve_of
+
+    place = next(path for path in (folder, *folder.parents) if path.exists())
+    usage = shutil.disk_usage(place)
+    text = f"{size(usage.free)} of {size(usage.total)} are free"
+    if usage.free < reserve_of(usage.total):
+        return Check("disk", "problem", text, "free some space, for instance with `bakery prune`")
+    return Check("disk", "ok", text)
+
+
+def _user_check() -> Check:
+    from engine.snapshots import user_namespace
+
+    if not user_namespace.privileged():
+        return Check("user", "problem", user_namespace.problem(), "run as root, or allow user namespaces")
+    hint = user_namespace.hint()
+    return Check("user", "warning", hint) if hint else Check("user", "ok", "may mount and change owners")
+
+
+def _sandbox_checks(folder: Path) -> Iterator[Check]:
+    from engine.sandbox.runtimes import find_runtime
+    from engine.snapshots.store import SnapshotStore
+    from engine.state import State
+
+    try:
+        state = State.open(folder)
+    except EngineError:
+        return  # told already
+    try:
+        find_runtime("", state)
+        yield Check("sandbox", "ok", "bubblewrap is there")
+    except EngineError as error:
+        yield Check("sandbox", "problem", error.message, error.hint)
+    snapshots = SnapshotStore(state)
+    try:
+        if snapshots.overlay:
+            yield Check("overlayfs", "ok", "works")
+        else:
+            yield Check("overlayfs", "warning", "does not work here: layers are copied, which takes time and space")
+    except EngineError as error:
+        yield Check("overlayfs", "problem", error.message, error.hint)
+    finally:
+        snapshots.close()
+        state.close()

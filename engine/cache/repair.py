@@ -1,0 +1,191 @@
+"""What is wrong in a state folder, and how it is put right: what `bakery doctor` shows and `--fix` does.
+
+Examining changes nothing. Mending only takes away: what was damaged is made or fetched again when somebody needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from enum import Enum
+from pathlib import Path
+
+from engine.blobs import BlobStore
+from engine.cache.removal import Remover
+from engine.digests import Digest
+from engine.errors import StateError
+from engine.leases import names_in_use
+from engine.reconcile import reconcile
+from engine.snapshots.work import discard
+from engine.state import DAMAGED, VERSION, State
+from engine.values import frozen
+
+_BITE = 1 << 20
+_BLOB_NAME = re.compile(r"[0-9a-f]{64}")
+
+
+class Kind(Enum):
+    """What a finding is about."""
+
+    FORMAT = "format"
+    DATABASE = "database"
+    LAYERS = "layers"
+    BLOBS = "blobs"
+    RECORDS = "records"
+    MOUNTS = "cache mounts"
+    LEFTOVERS = "leftovers"
+
+
+@frozen
+class Finding:
+    """One thing that is wrong. `names` are the layers, blobs or files it is about."""
+
+    kind: Kind
+    text: str
+    names: tuple[str, ...] = ()
+
+
+def examine(root: Path, *, contents: bool = True) -> list[Finding]:
+    """Everything that is wrong in a state folder; nothing if there is no such folder yet.
+
+    `contents`: read every blob to see whether it still is what its name says.
+
+    Raises:
+        StateError: if the folder cannot be read.
+    """
+    if not (root / "version").exists():
+        return []
+    version = (root / "version").read_text().strip()
+    if version != str(VERSION):
+        return [Finding(Kind.FORMAT, f"the folder has format {version or '(none)'}, not {VERSION}")]
+    damage = _damage(root)
+    if damage:
+        return [Finding(Kind.DATABASE, damage)]
+    state = State.open(root)
+    try:
+        return [*_layers(state), *_blobs(state, contents), *_records(state), *_mounts(state), *_leftovers(state)]
+    except OSError as error:
+        raise StateError(f"cannot read the state folder {root}: {error.strerror}") from error
+    finally:
+        state.close()
+
+
+def mend(root: Path, findings: list[Finding]) -> list[str]:
+    """Puts right what was found; sentences that say what was done.
+
+    Raises:
+        StateError: if something is in use by others, or of another format.
+    """
+    if any(finding.kind is Kind.DATABASE for finding in findings):
+        (root / DAMAGED).touch()
+    state = State.open(root)
+    try:
+        done = list(state.found)
+        blobs = BlobStore(state)
+        for finding in findings:
+            for name in finding.names:
+                if finding.kind is Kind.BLOBS:
+                    blobs.remove(Digest(name))
+                elif finding.kind is Kind.LAYERS and not (state.layers / name / "fs").is_dir():
+                    discard(state.layers / name)
+        with state.exclusive() as database:
+            done += reconcile(root, database)
+        remover = Remover(state)
+        try:
+            remover.tidy()
+        finally:
+            remover.close()
+        return [*done, *(f"put right: {finding.text}" for finding in findings if finding.kind is not Kind.DATABASE)]
+    finally:
+        state.close()
+
+
+def _damage(root: Path) -> str:
+    """What is wrong with the database as such, if anything is."""
+    path = root / "state.db"
+    if (root / DAMAGED).exists():
+        return "the database is damaged, as a build has noticed"
+    if not path.exists():
+        return "the database is gone" if any((root / "layers").iterdir()) else ""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+            ((said,),) = database.execute("PRAGMA integrity_check(1)").fetchall()
+            return "" if said == "ok" else f"the database is damaged: {said}"
+    except sqlite3.Error as error:
+        return f"the database is damaged: {error}"
+
+
+def _layers(state: State) -> Iterator[Finding]:
+    there = set(os.listdir(state.layers))
+    rows = state.query("SELECT id FROM layers WHERE unpacked = 1")
+    recorded = {str(row[0]) for row in rows}
+    if lost := sorted(recorded - there):
+        yield Finding(Kind.LAYERS, f"{len(lost)} layers are recorded, but not there", tuple(lost))
+    if extra := sorted(there - recorded - names_in_use(state.locks)):
+        yield Finding(Kind.LAYERS, f"{len(extra)} layers are there, but not recorded", tuple(extra))
+    broken = sorted(layer for layer in recorded & there if not (state.layers / layer / "fs").is_dir())
+    if broken:
+        yield Finding(Kind.LAYERS, f"{len(broken)} layers have no content", tuple(broken))
+
+
+def _blobs(state: State, contents: bool) -> Iterator[Finding]:
+    sizes = {f"sha256:{e.name}": e.stat().st_size for e in os.scandir(state.blobs) if _BLOB_NAME.fullmatch(e.name)}
+    recorded: dict[str, int] = dict(state.query("SELECT digest, size FROM blobs"))
+    if lost := sorted(recorded.keys() - sizes.keys()):
+        yield Finding(Kind.BLOBS, f"{len(lost)} blobs are recorded, but not there", tuple(lost))
+    if extra := sorted(sizes.keys() - recorded.keys() - names_in_use(state.locks)):
+        yield Finding(Kind.BLOBS, f"{len(extra)} blobs are there, but not recorded", tuple(extra))
+    wrong = sorted(
+        digest
+        for digest, size in recorded.items()
+        if digest in sizes and (sizes[digest] != size or (contents and not _is_sound(state, digest)))
+    )
+    if wrong:
+        yield Finding(Kind.BLOBS, f"{len(wrong)} blobs are not what their names say", tuple(wrong))
+
+
+def _is_sound(state: State, digest: str) -> bool:
+    found = hashlib.sha256()
+    try:
+        with (state.blobs / digest.partition(":")[2]).open("rb") as file:
+            while piece := file.read(_BITE):
+                found.update(piece)
+    except OSError:
+        return False
+    return f"sha256:{found.hexdigest()}" == digest
+
+
+def _records(state: State) -> Iterator[Finding]:
+    rows = state.query(
+        "SELECT key FROM records WHERE NOT json_valid(result) OR EXISTS ("
+        " SELECT 1 FROM json_each(result) snapshot, json_each(snapshot.value) layer"
+        " WHERE snapshot.type = 'array' AND layer.value NOT IN (SELECT id FROM layers))"
+    )
+    if rows:
+        yield Finding(Kind.RECORDS, f"{len(rows)} results name layers that are not known", tuple(r[0] for r in rows))
+
+
+def _mounts(state: State) -> Iterator[Finding]:
+    there = set(os.listdir(state.mounts))
+    recorded = {str(row[0]) for row in state.query("SELECT id FROM cache_mounts")}
+    if lost := sorted(recorded - there):
+        yield Finding(Kind.MOUNTS, f"{len(lost)} cache mounts are recorded, but not there", tuple(lost))
+    if extra := sorted(there - recorded):
+        yield Finding(Kind.MOUNTS, f"{len(extra)} cache mounts are there, but not recorded", tuple(extra))
+
+
+def _leftovers(state: State) -> Iterator[Finding]:
+    from engine.cache.usage import is_locked
+
+    dead: list[str] = []
+    for entry in os.scandir(state.work):
+        with suppress(OSError):
+            lock = Path(entry.path) / "lock" if entry.is_dir(follow_symlinks=False) else Path(entry.path)
+            if not is_locked(lock):
+                dead.append(entry.name)
+    if dead:
+        yield Finding(Kind.LEFTOVERS, f"{len(dead)} processes have left unfinished work behind", tuple(sorted(dead)))
