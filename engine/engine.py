@@ -17,7 +17,7 @@ from engine.digests import Digest
 from engine.events import Listener
 from engine.exchange import CacheExchange
 from engine.house import House
-from engine.llb.definition import walk
+from engine.llb.definition import Edge, walk
 from engine.request import BuildRequest, BuildResult
 from engine.snapshots import user_namespace
 from engine.solver.entitlements import check_entitlements
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from engine.bridge import EngineBridge
     from engine.frontends.contract import Frontend
     from engine.llb.definition import Vertex
+    from engine.solver.forecast import Forecast
     from engine.sources.pins import Pins
 
 
@@ -119,15 +120,8 @@ class Engine:
             EngineError: when nothing could be done at all.
         """
         house = self._house
-        house.folders.update(request.folders)
-        house.project, house.begun = request.project, time.time()
-        for wanted in request.wanted:
-            house.secrets.update({secret.id: secret for secret in wanted.secrets})
-        owners, wishes = _owners(request)
-        roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
-        workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
         exchange = CacheExchange(request, house)
-        how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
+        roots, workshop, how = self._prepare(request, exchange)
         with told_what_is_found(house.state, house.listener):
             async with (
                 guarding_space(house.state),
@@ -136,6 +130,25 @@ class Engine:
                 results = await deliver_all(request, scheduler, house, exchange)
                 explain_shortage((target.error for target in results.values()), house.state)
                 return BuildResult(await exchange.export(results, scheduler))
+
+    async def forecast(self, request: BuildRequest) -> Forecast:
+        """What `solve` would do, without doing it. Raises as `solve`."""
+        from engine.solver.forecast import forecast
+
+        roots, workshop, how = self._prepare(request, CacheExchange(request, self._house))
+        return await forecast(request.vertices, roots, workshop, how)
+
+    def _prepare(self, request: BuildRequest, exchange: CacheExchange) -> tuple[list[Edge], Workshop, Circumstances]:
+        house = self._house
+        house.folders.update(request.folders)
+        house.project, house.begun = request.project, time.time()
+        for wanted in request.wanted:
+            house.secrets.update({secret.id: secret for secret in wanted.secrets})
+        owners, wishes = _owners(request)
+        roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
+        workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
+        how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
+        return roots, workshop, how
 
 
 def _owners(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ...]], dict[Digest, Wishes]]:

@@ -86,6 +86,17 @@ class Workshop:
         tree = tree_of(result, self._house.snapshots)
         return await trio.to_thread.run_sync(contents.of, result, tree, selections)
 
+    def missing_bytes(self, result: Snapshot) -> int | None:
+        """How much would be fetched to bring a result here, as far as that is known; None if it is here."""
+        missing = self._house.snapshots.missing(result)
+        if not missing:
+            return None
+        marks = ",".join("?" * len(missing))
+        rows = self._house.state.query(
+            f"SELECT min(size) FROM layer_blobs WHERE layer IN ({marks}) GROUP BY layer", *missing
+        )
+        return sum(int(size) for (size,) in rows)
+
     async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
         """Does the work of a vertex, its inputs brought here first where it looks into them."""
         if reads_inputs(vertex):

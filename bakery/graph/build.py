@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.cache.export_policy import ExportPolicy
     from engine.engine import Engine
     from engine.events import Listener
+    from engine.solver.forecast import Forecast
     from engine.sources.pins import Pins
 
 
@@ -76,6 +77,21 @@ async def _build(project: Project, options: BuildOptions, listener: Listener) ->
         results = await lower_with(engine, project, options)
         tell_warnings(results, listener)
         return await engine.solve(build_request(project, results, options))
+
+
+def forecast(project: Project, options: BuildOptions) -> Forecast:
+    """What `run_build` would do. Raises as `run_build`."""
+    import trio
+
+    return trio.run(_forecast, project, options)
+
+
+async def _forecast(project: Project, options: BuildOptions) -> Forecast:
+    from engine.engine import Engine
+
+    async with Engine.open(options.root, runtime=options.runtime) as engine:
+        results = await lower_with(engine, project, options)
+        return await engine.forecast(build_request(project, results, options))
 
 
 async def _lower(project: Project, options: BuildOptions) -> Mapping[str, Lowered]:

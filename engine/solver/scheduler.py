@@ -16,7 +16,7 @@ import trio
 from engine.cache.records import Record, new_identity
 from engine.digests import Digest
 from engine.errors import EngineError
-from engine.events import Change, How
+from engine.events import How
 from engine.llb.definition import Edge, Vertex
 from engine.ops.contract import Dependency
 from engine.results import LocalTree, Result, Snapshot
@@ -35,6 +35,7 @@ from engine.solver.services import Importer, Services
 from engine.solver.slots import Slots
 from engine.solver.tell import Teller
 from engine.solver.waits import Waits
+from engine.solver.why import explained
 from engine.sources.contract import Resolved
 from engine.values import frozen
 
@@ -296,16 +297,8 @@ class Scheduler:
 
     async def _say_why(self, vertex: Vertex, inputs: Inputs) -> None:
         redone = [position for position, (_, _, done) in enumerate(inputs) if not done.cached]
-        reason = self._reasons.why(vertex, redone)
-        changes, more = list(reason.changes), 0
-        for position, before in reason.files:
-            edge, dependency, done = inputs[position]
-            tree = done.output(edge.index)
-            assert isinstance(tree, LocalTree)
-            found = await self._services.compare((tree, dependency.content or WHOLE), before)
-            changes += [Change("file", *paths) for paths in found.paths] if found else []
-            more += found.more if found else 0
-        self._teller.must_run(vertex.digest, reason.cause.value, tuple(changes), more)
+        reason, changes, more = await explained(vertex, redone, self._facts, self._reasons, self._services)
+        self._teller.must_run(vertex.digest, reason.cause.value, changes, more)
 
     def _remember(self, vertex: Vertex, keys: Sequence[str | None], record: Record) -> None:
         known = [key for key in keys if key is not None]

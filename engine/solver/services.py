@@ -13,7 +13,7 @@ from engine.digests import Digest
 from engine.errors import EngineError
 from engine.llb.definition import Vertex
 from engine.ops.contract import CacheMap, Selection
-from engine.results import LocalTree, Result
+from engine.results import LocalTree, Result, Snapshot
 from engine.sources.contract import Resolved
 
 if TYPE_CHECKING:
@@ -77,6 +77,10 @@ class Services(Protocol):
 
     async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
         """The checksum of a part of a result, which is fetched for that if it is not here. Raises EngineError."""
+        ...
+
+    def missing_bytes(self, result: Snapshot) -> int | None:
+        """How much would be fetched to bring a result here, as far as that is known; None if it is here."""
         ...
 
     async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:

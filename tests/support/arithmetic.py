@@ -137,6 +137,9 @@ class Arithmetic:
         self.hashed[str(number(result))] += 1
         return sha256(str(number(result)).encode())
 
+    def missing_bytes(self, result: Snapshot) -> int | None:
+        return None
+
     async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
         name = vertex.note.name
         self.ran[name] += 1
