@@ -6,7 +6,6 @@ Lines and columns count from 1; a column is one grapheme cluster (a tab is one);
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -120,5 +119,7 @@ def excerpt(name: str, text: str, first: int, last: int, around: int = 2) -> str
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that a misspelled name most likely meant, if one is near enough."""
+    import difflib  # not for those who make no mistakes
+
     near = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
     return near[0] if near else None

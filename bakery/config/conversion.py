@@ -48,16 +48,29 @@ class ConversionError(Exception):
 
 def convert(value: Value, wanted: Type) -> Value:
     """The value as the wanted type, null and unknown values included. Raises ConversionError."""
-    if value.type == wanted or wanted == ANY:
+    if value.type is wanted or value.type == wanted or wanted is ANY:
         return value
+    if _has_members_of(value, wanted):
+        return Value(wanted, value.raw, value.weight)
     if not is_convertible(value.type, wanted):
         raise ConversionError(mismatch(value.type, wanted))
     return _converted(value, wanted)
 
 
+def _has_members_of(value: Value, wanted: Type) -> bool:
+    """Whether a tuple or an object is a list or map in all but name, as nearly every attribute's value is."""
+    match value.type, wanted:
+        case TupleType(types), ListType(element):
+            return value.is_known and not value.is_null and all(type is element for type in types)
+        case ObjectType(attributes), MapType(element):
+            return value.is_known and not value.is_null and all(type is element for type in attributes.values())
+        case _:
+            return False
+
+
 def _converted(value: Value, wanted: Type) -> Value:
     """The value as a type that its own type is known to convert to."""
-    if value.type == wanted or wanted == ANY:
+    if value.type is wanted or value.type == wanted or wanted == ANY:
         return value
     if value.is_null or not value.is_known:
         return Value(without_optional(_filled(value.type, wanted)), value.raw)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from bakery.config.attributes import ATTRIBUTES
 from bakery.config.edits import NAMES
-from bakery.config.hcl.json_syntax import BlockSchema
 from bakery.config.hcl.syntax import Attribute, Block, Body
 from bakery.diagnostics import BakeryError, Diagnostic, Severity, SourceFile, Span, did_you_mean
 from bakery.values import frozen
@@ -21,17 +20,6 @@ TEMPLATE = "{{ }}"
 
 NAME = re.compile(r"[a-zA-Z0-9_-]+")
 """What targets and groups may be called."""
-
-_VALIDATION = {"validation": BlockSchema()}
-JSON_SCHEMA = BlockSchema(
-    blocks={
-        "variable": BlockSchema(1, _VALIDATION),
-        "function": BlockSchema(1),
-        "group": BlockSchema(1),
-        "target": BlockSchema(1),
-    }
-)
-"""What in a JSON bake file is a block."""
 
 _KNOWN = {
     "variable": frozenset({"default", "type", "description"}),
@@ -53,7 +41,7 @@ class Dialect:
     strict: bool = False
 
 
-@dataclass(slots=True)
+@frozen
 class Origin:
     """One file a block came from. `folder` is where its relative contexts start, seen from the working folder.
 
@@ -65,7 +53,7 @@ class Origin:
     included: bool = False
 
 
-@dataclass(slots=True)
+@frozen
 class TargetBlock:
     """One target block and the file it stands in."""
 
@@ -78,7 +66,7 @@ class TargetBlock:
         return self.block.labels[0]
 
 
-@dataclass(slots=True)
+@frozen
 class Definition:
     """Blocks by name. Of variables, functions, groups and top-level attributes the last of a name counts."""
 

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bakery.config.definition import JSON_SCHEMA, Definition, Dialect, Origin
+from bakery.config.definition import Definition, Dialect, Origin
 from bakery.config.discover import Format, Found, read
 from bakery.config.hcl.syntax import Body
 from bakery.config.textforms import clean_path
-from bakery.config.yaml_nodes import YamlNode, read_yaml
 from bakery.diagnostics import BakeryError, Diagnostic, Severity, SourceFile
+
+if TYPE_CHECKING:
+    from bakery.config.yaml_nodes import YamlNode
 
 MAX_INCLUDES = 1000
 """Files that one command may include."""
 
 
-@dataclass(slots=True)
 class Sources:
     """All that was read: blocks of HCL, JSON and own YAML files, and the documents of Compose files."""
 
-    definition: Definition = field(default_factory=Definition)
-    compose: list[YamlNode] = field(default_factory=list)
-    compose_folder: str = ""
-    files: list[SourceFile] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.definition = Definition()
+        self.compose: list[YamlNode] = []
+        self.compose_folder = ""
+        self.files: list[SourceFile] = []
 
 
 class Reader:
@@ -64,7 +66,7 @@ class Reader:
         try:
             match found.format:
                 case Format.COMPOSE:
-                    self._add_compose(read_yaml(found.file), found)
+                    self._add_compose(parse_yaml(found.file), found)
                 case Format.HCL:
                     self._add_body(*parse_hcl(found.file), found, origin)
                 case Format.JSON:
@@ -85,7 +87,7 @@ class Reader:
 
     def _add_unknown(self, found: Found, origin: Origin) -> None:
         try:
-            documents = read_yaml(found.file)
+            documents = parse_yaml(found.file)
         except BakeryError as error:
             yaml_problem = str(error)
         else:
@@ -136,11 +138,24 @@ def parse_hcl(file: SourceFile) -> tuple[Body, list[Diagnostic]]:
     return parse_body(file)
 
 
+def parse_yaml(file: SourceFile) -> list[YamlNode]:
+    """The documents of a YAML file."""
+    from bakery.config.yaml_nodes import read_yaml
+
+    return read_yaml(file)
+
+
 def parse_json(file: SourceFile) -> tuple[Body, list[Diagnostic]]:
     """A JSON file."""
-    from bakery.config.hcl.json_syntax import parse_json_body
+    from bakery.config.hcl.json_syntax import BlockSchema, parse_json_body
 
-    return parse_json_body(file, JSON_SCHEMA)
+    blocks = {
+        "variable": BlockSchema(1, {"validation": BlockSchema()}),
+        "function": BlockSchema(1),
+        "group": BlockSchema(1),
+        "target": BlockSchema(1),
+    }
+    return parse_json_body(file, BlockSchema(blocks=blocks))
 
 
 def read_env_files(names: Sequence[str], cwd: Path, env: Mapping[str, str]) -> dict[str, str]:

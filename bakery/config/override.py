@@ -6,7 +6,7 @@ Every override changes a fresh draft only, never lists or entries that a parent 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from bakery.config.attributes import ATTRIBUTES, RESOURCE_NUMBERS, RESOURCE_TEXTS, Kind, Merge
@@ -42,15 +42,15 @@ _ALWAYS_APPEND = frozenset({"annotations", "attest", "entitlements"})
 KEYS = frozenset({*_TEXTS, *_BOOLS, *_MAPS, *_LISTS, "push", "load", "secret", "resources"})
 
 
-@dataclass(slots=True)
 class Setting:
     """All that was said about one key of a target: the value, or for lists all of them, and whether to append."""
 
-    key: str
-    sub: str
-    text: str
-    values: list[str] = field(default_factory=list)
-    append: bool = False
+    def __init__(self, key: str, sub: str, text: str) -> None:
+        self.key = key
+        self.sub = sub
+        self.text = text
+        self.values: list[str] = []
+        self.append = False
 
     def __call__(self, draft: TargetDraft) -> None:
         """Change a draft. Raises BakeryError for a value that the key cannot take."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from bakery.config.discover import discover, read
 from bakery.config.draft import TargetDraft
@@ -19,11 +19,12 @@ from bakery.config.selection import follow_links, printed_groups, reached, reque
 from bakery.config.target import Group, Listing, NamedDescription, PolicyEntry, Project, VariableInfo
 from bakery.config.textforms import parse_bool
 from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
+from bakery.values import frozen
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
 
 
-@dataclass(slots=True)
+@frozen
 class Declared:
     """All targets and groups of the files, before anything is selected."""
 
@@ -191,7 +192,7 @@ def _add_blocks(
     if with_variables:
         from bakery.config.listing import variable_infos
 
-        declared.variables = variable_infos(definition, scope)
+        declared.variables.extend(variable_infos(definition, scope))
 
 
 def local_platform() -> str:

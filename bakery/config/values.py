@@ -194,11 +194,12 @@ def members_of(value: Value) -> Sequence[Value]:
 
 def wholly_known(value: Value) -> bool:
     """Whether neither the value nor anything in it is unknown."""
-    if not value.is_known:
-        return False
-    if value.raw is None or not is_iterable(value.type):
-        return True
-    return all(map(wholly_known, members_of(value)))
+    raw = value.raw
+    if isinstance(raw, tuple):
+        return all(map(wholly_known, raw))
+    if isinstance(raw, dict):
+        return all(map(wholly_known, raw.values()))
+    return raw is not UNKNOWN
 
 
 def equal(left: Value, right: Value) -> Value:

@@ -7,27 +7,26 @@ its allowance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, TypeVar
 
 from bakery.config.values import LimitError, Value
+
+T = TypeVar("T")
 
 MAX_WORK: Final = 1_000_000
 
 _done: ContextVar[list[int] | None] = ContextVar("work done", default=None)
 
 
-@contextmanager
-def allowance() -> Iterator[None]:
-    """Within it, work adds up; the outermost one counts."""
+def with_allowance(work: Callable[[], T]) -> T:
+    """The result of some work. What it takes adds up with that of the work it belongs to, if it belongs to any."""
     if _done.get() is not None:
-        yield
-        return
+        return work()
     token = _done.set([0])
     try:
-        yield
+        return work()
     finally:
         _done.reset(token)
 

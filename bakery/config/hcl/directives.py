@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.graphemes import WHITE_SPACE
@@ -16,13 +15,15 @@ if TYPE_CHECKING:
     from bakery.config.hcl.stream import TokenStream
 
 
-@dataclass(slots=True)
 class Text:
     """Literal text, in pieces not joined yet."""
 
-    start: int
-    end: int
-    pieces: list[str]
+    __slots__ = ("end", "pieces", "start")
+
+    def __init__(self, start: int, end: int, pieces: list[str]) -> None:
+        self.start = start
+        self.end = end
+        self.pieces = pieces
 
     @property
     def text(self) -> str:
@@ -88,12 +89,12 @@ def pair_up(reader: TokenStream, parts: Sequence[Part], end: Token) -> list[Expr
     return expressions
 
 
-@dataclass(slots=True)
 class _Pairing:
-    reader: TokenStream
-    parts: Sequence[Part]
-    end: Token
-    at: int = 0
+    def __init__(self, reader: TokenStream, parts: Sequence[Part], end: Token) -> None:
+        self.reader = reader
+        self.parts = parts
+        self.end = end
+        self.at = 0
 
     def next(self) -> Expression:
         part = self.parts[self.at]

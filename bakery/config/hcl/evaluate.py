@@ -51,7 +51,7 @@ from bakery.config.values import (
     tuple_of,
     unknown,
 )
-from bakery.config.work import allowance, charge_values
+from bakery.config.work import charge_values, with_allowance
 from bakery.diagnostics import BakeryError, Diagnostic
 
 _INTERPOLATION: Final = "Invalid template interpolation value"
@@ -61,8 +61,7 @@ def evaluate(expr: Expression, scope: Scope) -> Value:
     """The value of an expression, wholly known. Raises BakeryError with every problem found in it."""
     evaluator = Evaluator(scope)
     try:
-        with allowance():
-            value = evaluator.value(expr)
+        value = with_allowance(lambda: evaluator.value(expr))
     except RecursionError:
         detail = "The expression, or a value in it, is nested too deep to be evaluated."
         raise BakeryError.of("Nesting too deep", detail, expr.span) from None

@@ -6,7 +6,6 @@ trimmed where `~` says so; then the directives among the parts are paired up int
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bakery.config.graphemes import WHITE_SPACE
@@ -62,14 +61,14 @@ def _meld(parts: list[Part]) -> None:
     parts[:] = melded
 
 
-@dataclass(slots=True)
 class _PartReader:
     """Reads tokens up to a closer into parts."""
 
-    reader: ExpressionReader
-    closer: str
-    trim_next: bool = False
-    start: Token = ("", 0, 0)
+    def __init__(self, reader: ExpressionReader, closer: str) -> None:
+        self.reader = reader
+        self.closer = closer
+        self.trim_next = False
+        self.start: Token = ("", 0, 0)
 
     def read(self) -> tuple[list[Part], Token]:
         """The parts, and the closing token."""
