@@ -23,6 +23,7 @@ from engine.sources.follow import follow_paths
 from engine.tree import Entry
 
 SCHEME = "local://"
+IGNORE_FILE = ".dockerignore"
 
 
 class LocalView:
@@ -79,6 +80,22 @@ class LocalView:
         """The exclude pattern because of which a path, that the folder does hold, is not there."""
         inside = path.strip("/")
         return self._exclude.rule_for(inside) if inside and self.folder.lstat(inside) else None
+
+    def line_of(self, pattern: str) -> int:
+        """The line of the folder's .dockerignore that an exclude pattern stands in; 0 if it stands in none."""
+        try:
+            with self.folder.open(IGNORE_FILE) as file:
+                rows = file.read().decode("utf-8", "replace").splitlines()
+        except (OSError, SourceError):
+            return 0
+        lines = (
+            n for n, row in enumerate(rows, 1) if posixpath.normpath(row.strip()).lstrip("/") == pattern.lstrip("/")
+        )
+        return next(lines, 0)
+
+    def offered(self) -> LocalView:
+        """All that the folder offers, also what was not asked for."""
+        return self if not self._include else LocalView(self.folder, (), [p.source for p in self._exclude.patterns])
 
     def _shown(self, path: str) -> str:
         if self.lstat(path) is None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from engine.errors import SourceError
 from engine.tree import Tree, resolve
@@ -15,10 +16,11 @@ _MOST = 3
 class MissingError(SourceError):
     """`path` is not in a tree. `nearest` are existing paths that it may have meant; `rule` is the pattern hiding it."""
 
-    def __init__(self, path: str, nearest: Sequence[str] = (), rule: str | None = None) -> None:
+    def __init__(self, path: str, nearest: Sequence[str] = (), rule: str | None = None, line: int = 0) -> None:
         hint = ""
         if rule is not None:
-            hint = f"it is there, but the pattern {rule!r} of .dockerignore hides it"
+            where = f"line {line} of .dockerignore ({rule!r})" if line else f"the pattern {rule!r} of .dockerignore"
+            hint = f"it is there, but {where} hides it"
         elif nearest:
             hint = "did you mean " + " or ".join(nearest) + "?"
         super().__init__(f'"{path}": not found', hint=hint)
@@ -27,10 +29,29 @@ class MissingError(SourceError):
         self.rule = rule
 
 
+@runtime_checkable
+class Filtered(Protocol):
+    """A tree that shows only part of a folder."""
+
+    def hidden_by(self, path: str) -> str | None:
+        """The pattern that hides a path which the folder holds."""
+        ...
+
+    def line_of(self, pattern: str) -> int:
+        """The line of .dockerignore with a pattern, 0 if there is none."""
+        ...
+
+    def offered(self) -> Tree:
+        """All that is not hidden by a pattern."""
+        ...
+
+
 def missing(tree: Tree, path: str) -> MissingError:
     """The error for a path that is not in a tree."""
-    rule_of: Callable[[str], str | None] | None = getattr(tree, "hidden_by", None)
-    return MissingError(path, _nearest(tree, path), rule_of(path) if rule_of else None)
+    if not isinstance(tree, Filtered):
+        return MissingError(path, _nearest(tree, path))
+    rule = tree.hidden_by(path)
+    return MissingError(path, _nearest(tree.offered(), path), rule, tree.line_of(rule) if rule else 0)
 
 
 def _nearest(tree: Tree, path: str) -> list[str]:

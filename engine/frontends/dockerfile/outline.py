@@ -75,7 +75,7 @@ class Outliner(Observer):
 
     def __init__(self, job: Job) -> None:
         self.job = replace(job, observer=self)
-        self._globals = _global_args(job)
+        self._globals, self._values = _global_args(job)
         self._stages: dict[Stage, _Capture] = {}
 
     def _of(self, stage: Stage) -> _Capture:
@@ -98,7 +98,7 @@ class Outliner(Observer):
         values = {arg.key: arg.value or "" for arg in stage.args}
         for name in instruction.names:
             capture.used.add(name.key)
-            inherited = name.value is None and name.key not in given and name.key in self._globals
+            inherited = name.value is None and name.key not in given and self._values.get(name.key) is not None
             if not inherited:
                 lines = instruction.lines
                 capture.known[name.key] = _Info(name.key, values.get(name.key, ""), name.description, lines)
@@ -183,8 +183,8 @@ def _with_needs(names: set[str], known: dict[str, _Info]) -> list[str]:
     return list(out)
 
 
-def _global_args(job: Job) -> dict[str, _Info]:
-    """The ARGs before the first FROM, with their values and what their defaults use."""
+def _global_args(job: Job) -> tuple[dict[str, _Info], Env]:
+    """The ARGs before the first FROM with what their defaults use, and all values there."""
     expander = Expander(job.dockerfile.escape)
     build = build_platform(job)
     given = job.options.build_args
@@ -197,7 +197,7 @@ def _global_args(job: Job) -> dict[str, _Info]:
                 try:
                     done = expander.full(name.value, values)
                 except ExpansionError:
-                    return found  # the conversion says what is wrong
+                    return found, values  # the conversion says what is wrong
                 value, needs = done.text, done.found
                 if name.key in needs and name.key in found:
                     needs |= found[name.key].needs
@@ -205,4 +205,4 @@ def _global_args(job: Job) -> dict[str, _Info]:
             if value is not None:
                 values = values.set(name.key, value)
             found[name.key] = _Info(name.key, value or "", name.description, arg.lines, needs)
-    return found
+    return found, values

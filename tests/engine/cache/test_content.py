@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.cache.content.contents import Contents
-from engine.cache.content.errors import MissingError
+from engine.cache.content.errors import MissingError, missing
 from engine.cache.content.header import EMPTY
 from engine.digests import sha256
 from engine.errors import SourceError
@@ -187,6 +187,21 @@ def test_a_hidden_path_names_the_rule(state: State, context: Path) -> None:
         digest(state, context, Selection("/docs/a.md"), exclude=("*.txt", "**/*.md"))
     assert caught.value.rule == "**/*.md"
     assert "'**/*.md' of .dockerignore hides it" in caught.value.hint
+
+
+def test_a_rule_that_stands_in_the_folder_has_a_line(context: Path) -> None:
+    (context / ".dockerignore").write_text("# notes\n\n/docs\n")
+    (context / "docs").mkdir()
+    view = open_tree(LocalTree(context, exclude=("docs",), follow=("docs",)))
+    error = missing(view, "/docs")
+    assert error.hint == "it is there, but line 3 of .dockerignore ('docs') hides it"
+
+
+def test_the_nearest_are_looked_for_in_all_that_the_folder_offers(context: Path) -> None:
+    (context / "main.py").touch()
+    (context / "main.pyc").touch()
+    view = open_tree(LocalTree(context, exclude=("*.pyc",), follow=("man.py",)))
+    assert missing(view, "/man.py").hint == "did you mean /main.py?"
 
 
 def test_required_paths_must_be_there(state: State, context: Path) -> None:

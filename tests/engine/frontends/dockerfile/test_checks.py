@@ -105,6 +105,13 @@ def test_checks_go_on_to_the_line_that_is_wrong(tmp_path: Path) -> None:
     assert "did you mean COPY?" in found.error.message
 
 
+def test_an_outline_has_what_can_be_given_and_not_what_is_known_anyway(tmp_path: Path) -> None:
+    text = "ARG BIN\nARG V=1\n" + BASE + "ARG BIN\nARG V\nARG TARGETARCH\nARG W=${V}\n"
+    outline = trio.run(subrequests.outline, request(tmp_path, text), RecordedBridge())
+    lines = [(arg.name, arg.value, arg.place.ranges[0].start) for arg in outline.args]
+    assert lines == [("V", "1", Position(2)), ("BIN", "", Position(4)), ("W", "1", Position(7))]
+
+
 def test_all_stages_are_checked_where_no_target_is_named(tmp_path: Path) -> None:
     text = BASE.rstrip() + " AS unused\nWORKDIR x\n" + BASE.rstrip() + " AS last\nWORKDIR y\n"
     assert [w.rule for w in checked(tmp_path, text).warnings] == ["WorkdirRelativePath"] * 2
