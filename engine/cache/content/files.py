@@ -8,6 +8,7 @@ digest is made and written down only when the change time lies so far back that 
 
 from __future__ import annotations
 
+import os
 import threading
 
 from engine.cache.content.header import EMPTY, entry_digest
@@ -23,7 +24,7 @@ class FileDigests:
     def __init__(self, state: State, folder: Folder) -> None:
         self._state = state
         self._folder = folder
-        self._name = str(folder.path)
+        self._name = os.fsencode(folder.path).decode(errors="replace")
         self._unfiltered = LocalView(folder, (), ())
         self._known: dict[str, tuple[str, str]] = {}
         self._new: dict[str, tuple[str, str]] = {}
@@ -35,6 +36,8 @@ class FileDigests:
         if path in self._prepared or "/" in self._prepared:
             return
         self._prepared.add(path)
+        if not _is_text(path):
+            return
         if path == "/":
             rows = self._state.query("SELECT path, version, digest FROM files WHERE folder = ?", self._name)
         else:
@@ -59,7 +62,7 @@ class FileDigests:
         digest = entry_digest(self._unfiltered, path, entry)
         with self._lock:
             self._known[path] = (version, digest)
-            if settled:
+            if settled and _is_text(path):
                 self._new[path] = (version, digest)
         return digest
 
@@ -72,3 +75,12 @@ class FileDigests:
                 "INSERT OR REPLACE INTO files (folder, path, version, digest) VALUES (?, ?, ?, ?)",
                 ((self._name, path, version, digest) for path, (version, digest) in rows.items()),
             )
+
+
+def _is_text(path: str) -> bool:
+    """Whether the database can hold a path: names of other bytes than UTF-8 are read each time."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
