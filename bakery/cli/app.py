@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 VERBS = {
     "build": "Build the targets of a bake file.",
     "cache": "List, fill and remove cache mounts.",
+    "check": "Check bake files and Dockerfiles without building.",
     "completion": "Make a shell complete targets and verbs.",
     "convert": "Write a definition in another format.",
     "doctor": "Check the state folder and this machine.",

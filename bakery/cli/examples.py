@@ -11,6 +11,12 @@ Examples:
   bakery build --metadata-file m.json --junit report.xml
   bakery build --progress plain      lines instead of a live picture"""
 
+CHECK = """\b
+Examples:
+  bakery check                       all targets of the bake files here
+  bakery check api --fail-on warning
+  bakery check --format github       annotations in a GitHub workflow"""
+
 CONVERT = """\b
 Examples:
   bakery convert -f compose.yaml > bakery.hcl      Compose to HCL
