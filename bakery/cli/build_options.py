@@ -48,6 +48,7 @@ _RESULT = (
     click.option("sbom", "--sbom", metavar="VALUE", default="", help="Attach an SBOM: true, false or attributes."),
     click.option("provenance", "--provenance", metavar="VALUE", default="", help="Attach provenance likewise."),
     click.option("metadata_file", "--metadata-file", metavar="FILE", help="Write the results' digests to a file."),
+    click.option("junit", "--junit", metavar="FILE", help="Write a JUnit report, one case for each target."),
 )
 
 _KEYS = (

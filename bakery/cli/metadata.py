@@ -16,12 +16,16 @@ from bakery.diagnostics import BakeryError
 from engine.events import Warned
 from engine.request import BuildResult, TargetResult
 
+_ALWAYS = ("bakery.seconds", "bakery.steps", "bakery.hits")
 _OBJECTS = ("containerimage.descriptor", "buildx.build.provenance")
 
 
-def write_metadata(path: Path, result: BuildResult, warnings: Sequence[Warned] = ()) -> None:
-    """Writes the file whole or not at all, `warnings` among the rest. Raises BakeryError if it cannot be written."""
-    text = json.dumps(metadata(result) | _warnings(warnings), indent=2) + "\n"
+def write_metadata(path: Path, result: BuildResult, warnings: Sequence[Warned] = (), build: str = "") -> None:
+    """Writes the file whole or not at all, `warnings` among the rest; `build` is the ID of the build.
+
+    Raises BakeryError if it cannot be written.
+    """
+    text = json.dumps(metadata(result, build) | _warnings(warnings), indent=2) + "\n"
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -37,15 +41,23 @@ def write_metadata(path: Path, result: BuildResult, warnings: Sequence[Warned] =
         raise BakeryError.of(f"--metadata-file: {path}: {reason}") from None
 
 
-def metadata(result: BuildResult) -> dict[str, dict[str, Any]]:
+def metadata(result: BuildResult, build: str = "") -> dict[str, dict[str, Any]]:
     """Target to response keys; descriptors and provenance as objects, not as the encoded text they travel in."""
-    return {name: _ending(target) | _values(target.metadata) for name, target in result.targets.items()}
+    return {name: _ending(target, build) | _values(target.metadata) for name, target in result.targets.items()}
 
 
-def _ending(target: TargetResult) -> dict[str, str]:
-    """How a target ended, under names that are no peer's."""
-    error = {"bakery.error": str(target.error)} if target.error else {}
-    return {"bakery.outcome": target.outcome.value, **error}
+def _ending(target: TargetResult, build: str) -> dict[str, Any]:
+    """How a target ended, under names that are no peer's: seconds, steps, how many of them were known, bytes."""
+    found = {
+        "bakery.outcome": target.outcome.value,
+        "bakery.error": str(target.error) if target.error else "",
+        "bakery.build": build,
+        "bakery.seconds": round(target.seconds, 3),
+        "bakery.steps": target.steps,
+        "bakery.hits": target.hits,
+        "bakery.size": target.size,
+    }
+    return {key: value for key, value in found.items() if value or key in _ALWAYS}
 
 
 def _warnings(warnings: Sequence[Warned]) -> dict[str, Any]:

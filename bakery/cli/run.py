@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bakery.cli.aftermath import Aftermath, folding, write_results
 from bakery.cli.collect import collect_garbage
 from bakery.cli.grants import check_grants
-from bakery.cli.metadata import write_metadata
 from bakery.cli.recording import past_durations, recording, telling_all
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project
@@ -37,6 +38,7 @@ def run(
     names = [target.name for target in project.targets.values()]
     settings = settings or Settings()
     how = build_options(options, allowed, settings)
+    began = time.time()
     with (
         make_display(
             options["progress"],
@@ -45,6 +47,7 @@ def run(
             targets=names,
             debug=debug,
             past=lambda: past_durations(how.root),
+            folding=folding(os.environ, names),
         ) as display,
         recording(project, how.root, settings.history_keep) as recorder,
     ):
@@ -54,9 +57,8 @@ def run(
     collect_garbage(settings, how.root, result)
     if display.fault:
         raise display.fault
-    if options["metadata_file"]:
-        wanted = os.environ.get("BUILDX_METADATA_WARNINGS", "").lower() in ("1", "true")
-        write_metadata(Path(options["metadata_file"]), result, display.warnings if wanted else ())
+    about = Aftermath(recorder.id, time.time() - began, display.warnings, display.slowest(10))
+    write_results(result, project, options, about)
     return result_code(result)
 
 

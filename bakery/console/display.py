@@ -31,6 +31,9 @@ IDLE_PART = 30
 """The display rests so many times as long as it worked, whatever there is to show: 3 % of a core."""
 
 
+Folding = tuple[Callable[[], str], Callable[[], str]]
+
+
 class View(Protocol):
     """One way to show a build. `now` is in seconds since the epoch."""
 
@@ -84,16 +87,23 @@ class Display:
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
         self._mute = False
+        self._folding: Folding | None = None
         self.fault: Exception | None = None
         """What went wrong in the display itself, if anything did."""
 
     def __enter__(self) -> Display:
+        if self._folding:
+            self._write(self._folding[0]())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    def fold(self, folding: Folding | None) -> None:
+        """Has the progress, but not what is said after it, put between two marks."""
+        self._folding = folding
 
     def listen(self, event: Event) -> None:
         """The engine's listener: returns at once and never raises."""
@@ -111,6 +121,11 @@ class Display:
     def warnings(self) -> list[Warned]:
         """What the frontends warned of."""
         return self._model.warnings()
+
+    def slowest(self, count: int) -> list[tuple[str, float]]:
+        """The steps that took longest, with their seconds."""
+        found = [(self._model.title(step), step.clock.seconds(time.time())) for step in self._model.shown]
+        return sorted((each for each in found if each[1] >= 0.05), key=lambda each: -each[1])[:count]
 
     def finish(self, result: BuildResult) -> None:
         """Ends the view, then says how each target ended and what went wrong, the errors last."""
@@ -138,6 +153,8 @@ class Display:
         if self._thread:
             self._thread.join()
         self._paint(last=True)
+        if self._folding:
+            self._write(self._folding[1]())
 
     def _paint(self, last: bool = False) -> None:
         try:
@@ -166,11 +183,14 @@ def make_display(
     targets: Sequence[str] = (),
     debug: bool = False,
     past: Callable[[], Past] | None = None,
+    folding: Folding | None = None,
 ) -> Display:
     """The display for a `--progress` mode; `auto` looks at `BUILDKIT_PROGRESS`, then at the stream and the environment.
 
-    `targets` are the names of what is built; `past` reads how long steps took before, for an estimate. Raises
-    BakeryError for a mode that is unknown or impossible here.
+    `targets` are the names of what is built; `past` reads how long steps took before, for an estimate; `folding` gives
+    what a CI service takes as the beginning and the end of lines that it may fold.
+
+    Raises BakeryError for a mode that is unknown or impossible here.
     """
     mode = choose_mode(mode, stream, env)
     model = Model(targets)
@@ -195,7 +215,10 @@ def make_display(
     else:
         view = SilentView(model)
     clip = Clip(Limits.of(env))
-    return Display(view, model, stream, clip=clip, colours=colours, talkative=mode in ("tty", "plain"), debug=debug)
+    display = Display(view, model, stream, clip=clip, colours=colours, talkative=mode in ("tty", "plain"), debug=debug)
+    if mode == "plain":
+        display.fold(folding)
+    return display
 
 
 def choose_mode(mode: str, stream: TextIO, env: Mapping[str, str]) -> str:

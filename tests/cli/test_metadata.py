@@ -18,7 +18,7 @@ def result(**metadata: str) -> BuildResult:
     return BuildResult({"app": TargetResult("app", Outcome.SUCCEEDED, metadata)})
 
 
-ENDED = {"bakery.outcome": "succeeded"}
+ENDED = {"bakery.outcome": "succeeded", "bakery.seconds": 0.0, "bakery.steps": 0, "bakery.hits": 0}
 
 
 def test_descriptors_are_objects_however_they_travelled() -> None:

@@ -24,6 +24,12 @@ PROJECT = Project({"app": Target("app")})
 OPTIONS: dict[str, Any] = {"progress": "plain", "metadata_file": None, "jobs": 3, "runtime": "", "root": None}
 
 
+@pytest.fixture(autouse=True)
+def no_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[BuildOptions]]:
     """Makes the engine tell `events` and return (or raise) `end`; gives the options that it was called with."""
@@ -65,8 +71,14 @@ def test_a_build_that_went_well_ends_with_0_and_its_metadata(
     calls = engine(outcome(Outcome.SUCCEEDED))
     code, _ = build(tmp_path, metadata_file=str(tmp_path / "meta.json"))
     assert code == 0
-    assert json.loads((tmp_path / "meta.json").read_text()) == {
-        "app": {"bakery.outcome": "succeeded", "containerimage.digest": "sha256:1"}
+    found = json.loads((tmp_path / "meta.json").read_text())["app"]
+    assert found.pop("bakery.build").startswith("2")
+    assert found == {
+        "bakery.outcome": "succeeded",
+        "bakery.seconds": 0.0,
+        "bakery.steps": 1,
+        "bakery.hits": 0,
+        "containerimage.digest": "sha256:1",
     }
     assert calls[0].jobs == 3
 
@@ -132,3 +144,28 @@ def test_a_bug_of_ours_is_one_line_and_a_file(
     (report,) = (tmp_path / "logs").iterdir()
     assert said_ == f"ERROR: this is a bug in bakery (ZeroDivisionError: x); please report it with the file {report}\n"
     assert "ZeroDivisionError: x" in report.read_text()
+
+
+def test_on_github_the_progress_is_folded_and_failures_are_pointed_at(
+    tmp_path: Path, engine: Callable[..., list[BuildOptions]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    engine(outcome(Outcome.FAILED, ExitError("make", 1)), known(1, "RUN make", "app"), started(1, 0), failed(1, 1, "x"))
+    _, text = build(tmp_path, junit=str(tmp_path / "junit.xml"))
+    lines = text.splitlines()
+    assert lines[0] == "::group::bakery build app"
+    assert lines.index("::endgroup::") < lines.index(" app  FAILED       0.0s  0/1 step cached  sha256:1")
+    assert lines[-1].startswith("::error title=target app failed::process ")
+    assert (tmp_path / "summary.md").read_text().startswith("## bakery: 1 of 1 target failed\n")
+    assert 'failures="1"' in (tmp_path / "junit.xml").read_text()
+
+
+def test_in_gitlab_the_progress_is_a_section(
+    tmp_path: Path, engine: Callable[..., list[BuildOptions]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITLAB_CI", "true")
+    engine(outcome(Outcome.SUCCEEDED), known(1, "RUN make", "app"), started(1, 0))
+    _, text = build(tmp_path)
+    assert ":bakery_build\r\x1b[0Kbakery build app\n#1 RUN make\n" in text
+    assert text.index("section_end:") < text.index(" app  built")

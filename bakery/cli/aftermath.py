@@ -1,0 +1,80 @@
+"""What is written about a build once it has ended: files that were asked for, and what a CI service shows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bakery.cli.metadata import write_metadata
+from bakery.config.target import Project
+from bakery.console.display import Folding
+from bakery.diagnostics import BakeryError
+from bakery.values import frozen
+from engine.events import Warned
+from engine.request import BuildResult
+
+_NO = ("0", "false")
+
+
+@frozen
+class Aftermath:
+    """What is known of a build besides its results: its ID, its time, the warnings, and the slowest steps."""
+
+    build: str
+    seconds: float
+    warnings: Sequence[Warned] = ()
+    slowest: Sequence[tuple[str, float]] = ()
+
+
+def folding(env: Mapping[str, str], names: Sequence[str]) -> Folding | None:
+    """What a CI service takes as the beginning and the end of the progress, so that it can be folded."""
+    title = f"bakery build {' '.join(names[:5])}{' …' if len(names) > 5 else ''}"
+    if env.get("GITHUB_ACTIONS") == "true":
+        from bakery.console.ci import github
+
+        return lambda: github.group(title), github.end_group
+    if env.get("GITLAB_CI") == "true":
+        from bakery.console.ci import gitlab
+
+        return lambda: gitlab.section(title, time.time()), lambda: gitlab.end_section(time.time())
+    return None
+
+
+def write_results(result: BuildResult, project: Project, options: Mapping[str, Any], about: Aftermath) -> None:
+    """Writes what the options and the environment ask for. Raises BakeryError for a file that cannot be written."""
+    env = os.environ
+    if options["metadata_file"]:
+        wanted = env.get("BUILDX_METADATA_WARNINGS", "").lower() in ("1", "true")
+        write_metadata(Path(options["metadata_file"]), result, about.warnings if wanted else (), build=about.build)
+    if options.get("junit"):
+        from bakery.console.ci.junit import junit
+
+        _write("--junit", Path(options["junit"]), junit(result, about.seconds), "w")
+    if env.get("GITHUB_ACTIONS") == "true":
+        _tell_github(result, project, about, env)
+
+
+def _tell_github(result: BuildResult, project: Project, about: Aftermath, env: Mapping[str, str]) -> None:
+    from bakery.console.ci import github
+    from bakery.console.ci.problems import problems
+
+    if env.get("DOCKER_BUILD_CHECKS_ANNOTATIONS", "").lower() not in _NO:
+        top = Path(env.get("GITHUB_WORKSPACE") or Path.cwd())
+        sys.stderr.write(github.annotate(problems(result, about.warnings, project, top)))
+    path = env.get("GITHUB_STEP_SUMMARY")
+    if path and env.get("DOCKER_BUILD_SUMMARY", "").lower() not in _NO:
+        _write(
+            "GITHUB_STEP_SUMMARY", Path(path), github.summary(result, about.warnings, about.slowest, about.build), "a"
+        )
+
+
+def _write(asked: str, path: Path, text: str, mode: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8", errors="replace") as file:
+            file.write(text)
+    except OSError as error:
+        raise BakeryError.of(f"{asked}: {path}: {(error.strerror or 'cannot be written').lower()}") from None
