@@ -51,7 +51,7 @@ async def deliver(
         if gate is not None:
             await gate.passing(wanted.name)
         for number, export in enumerate(wanted.exports):
-            result = await _export(target, number, export, house)
+            result = await export_target(target, number, export, house)
             metadata |= result.metadata
             size = max(size, result.size)
         if wanted.provenance:
@@ -131,7 +131,7 @@ def _snapshot(done: Done, edge: Edge | None) -> Snapshot:
     return result
 
 
-async def _export(target: TargetImage, number: int, export: Export, house: House) -> ExportResult:
+async def export_target(target: TargetImage, number: int, export: Export, house: House) -> ExportResult:
     """Writes an output, unless it was written before and is still there."""
     from engine.exporters.memory import OutputMemory
 

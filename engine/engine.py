@@ -7,7 +7,7 @@ async with Engine.open() as engine:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ from engine.workshop import Wishes, Workshop, build_id
 
 if TYPE_CHECKING:
     from engine.bridge import EngineBridge
+    from engine.exporters.contract import Export
     from engine.frontends.contract import Frontend
     from engine.llb.definition import Vertex
     from engine.solver.forecast import Forecast
@@ -130,6 +131,16 @@ class Engine:
                 results = await deliver_all(request, scheduler, house, exchange)
                 explain_shortage((target.error for target in results.values()), house.state)
                 return BuildResult(await exchange.export(results, scheduler))
+
+    async def export(self, project: str, targets: Iterable[str], exports: Sequence[Export]) -> BuildResult:
+        """Sends what targets of a project came to in their last build to outputs, without solving anything.
+
+        Raises:
+            StateError: if there is no such result.
+        """
+        from engine.later import export_results
+
+        return await export_results(self._house, project, targets, exports)
 
     async def forecast(self, request: BuildRequest) -> Forecast:
         """What `solve` would do, without doing it. Raises as `solve`."""

@@ -22,6 +22,7 @@ LINES: list[set[str]] = [
         "engine.delivery",
         "engine.telling",
         "engine.exchange",
+        "engine.later",
         "engine.space",
     },
     {"engine.solver"},

@@ -19,6 +19,7 @@ VERBS = {
     "doctor": "Check the state folder and this machine.",
     "du": "Show what takes space in the state folder.",
     "explain": "Say why steps of a build ran.",
+    "export": "Send results of the last build to further outputs.",
     "fmt": "Lay out HCL files.",
     "history": "Look at the builds that were made.",
     "images": "Look at, copy, tag and compare images.",

@@ -1,0 +1,91 @@
+"""`bakery` in processes that cost little to start, so that a test can kill hundreds of them.
+
+This file is also the program that forks them: it has everything imported, and a child is at work after milliseconds.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+KILLED = -signal.SIGKILL
+
+
+class Killable:
+    """Runs `bakery` in `folder` with the state folder `root`, each time in a new process."""
+
+    def __init__(self, folder: Path, root: Path) -> None:
+        self.log = root.parent / f"{root.name}.log"
+        self._server = subprocess.Popen(
+            [sys.executable, __file__, str(self.log)],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "BAKERY_ROOT": str(root), "NO_COLOR": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, kill_after: float | None = None) -> int:
+        """The exit code, or KILLED if it was still at work after so many seconds."""
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        print(kill_after or 0, *arguments, file=self._server.stdin, flush=True)
+        return int(self._server.stdout.readline())
+
+    def said(self) -> str:
+        """What the last run wrote."""
+        return self.log.read_text(errors="replace")
+
+    def close(self) -> None:
+        """Ends the program that forks."""
+        self._server.communicate()
+
+
+def _serve(log: str) -> None:
+    import engine.engine
+    import engine.exporters.layout
+    import engine.exporters.local
+    import engine.ops.exec
+    import engine.sandbox.bubblewrap
+    import engine.sources.oci_layout
+    import engine.space  # noqa: F401
+
+    for line in sys.stdin:
+        seconds, *arguments = line.split()
+        child = os.fork()
+        if not child:
+            _become(arguments, log)
+        print(_wait(child, float(seconds)), flush=True)
+
+
+def _become(arguments: list[str], log: str) -> None:
+    from bakery.cli.main import main
+
+    file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for number in (1, 2):
+        os.dup2(file, number)
+    sys.stdin.close()
+    sys.argv = ["bakery", *arguments]
+    code = 99
+    try:
+        code = main()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _wait(child: int, kill_after: float) -> int:
+    if kill_after:
+        time.sleep(kill_after)
+        os.kill(child, signal.SIGKILL)  # harmless to one that has ended: it is not yet waited for
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
