@@ -81,7 +81,9 @@ def reached(
 
 def printed_groups(names: Iterable[str], found: Mapping[str, Group]) -> dict[str, Group]:
     """The groups to show: those reached, and as `default` the names asked for."""
-    others = [name for name in names if name != DEFAULT or DEFAULT not in found]
+    asked = list(names)
+    # As in the peer, a target `default` is listed only if it is asked for before anything else.
+    others = [name for at, name in enumerate(asked) if name != DEFAULT or (DEFAULT not in found and at == 0)]
     groups = dict(found)
     kept = groups.get(DEFAULT)
     if others or kept is not None:
