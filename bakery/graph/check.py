@@ -114,10 +114,10 @@ def _inline(finding: Finding, target: Target) -> Finding:
     if last <= len(written) and written[at - 1].strip() == rows[finding.line - 1].strip():
         indent = len(written[at - 1]) - len(written[at - 1].lstrip())
         indent -= len(rows[finding.line - 1]) - len(rows[finding.line - 1].lstrip())
-        columns = (
-            {"column": finding.column + indent, "end_column": finding.end_column + indent} if finding.column else {}
-        )
-        return replace(finding, file=span.file.name, text=span.file.text, line=at, end_line=last, **columns)
+        moved = replace(finding, file=span.file.name, text=span.file.text, line=at, end_line=last)
+        if not finding.column:
+            return moved
+        return replace(moved, column=finding.column + indent, end_column=finding.end_column + indent)
     where = f"{finding.message} (line {finding.line} of the inline Dockerfile)"
     return _spanned(replace(finding, message=where, column=0, end_column=0), span)
 
