@@ -20,6 +20,7 @@ from engine.registry.settings import RegistrySettings, load_settings
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
     from engine.registry.connections import Connections
+    from engine.registry.direct import DirectBlob
     from engine.registry.pull import Repository
     from engine.registry.push import OpenBlob, Sent
     from engine.registry.transport import HostTransport
@@ -111,6 +112,22 @@ class Registries:
         from engine.registry.pull import stream_blob
 
         return self._from_places(stream_blob, reference, blob, place)
+
+    async def direct(self, reference: Reference | str, blob: oci.Descriptor, place: int) -> DirectBlob | None:
+        """A blob for a thread to read from a socket of its own, unverified; None where that cannot be, or is not worth
+        it: then `blob_unverified` will do.
+
+        Raises:
+            RegistryError: if place number `place` does not have it.
+        """
+        from engine.registry.direct import LEAST, DirectBlob, find_address
+
+        if blob.size < LEAST:
+            return None
+        reference = _parsed(reference)
+        repository = self._places(reference)[place]
+        address = await find_address(repository, blob, str(reference))
+        return DirectBlob(repository, blob, str(reference), address) if address else None
 
     async def _from_places(
         self, read: ReadBlob, reference: Reference | str, blob: oci.Descriptor, place: int

@@ -27,16 +27,22 @@ class Connections:
         self._patience = patience
         self._clients: dict[tuple[str, str], httpx2.AsyncClient] = {}
         self._schemes: dict[str, str] = {}
+        self._contexts: dict[str, ssl.SSLContext] = {}
+
+    def tls(self, host: str) -> ssl.SSLContext:
+        """The certificates that are trusted and shown at a host. Raises SourceError if they cannot be used."""
+        if host not in self._contexts:
+            self._contexts[host] = _context(host, self._settings.of(host))
+        return self._contexts[host]
 
     def client(self, host: str, scheme: str) -> httpx2.AsyncClient:
         """The client for a host. HTTP/1.1 only: blobs gain nothing from HTTP/2's streams."""
         import httpx2
 
         if (host, scheme) not in self._clients:
-            settings = self._settings.of(host)
             patience = self._patience
             self._clients[host, scheme] = httpx2.AsyncClient(
-                verify=_context(host, settings) if scheme == "https" else False,
+                verify=self.tls(host) if scheme == "https" else False,
                 http2=False,
                 follow_redirects=False,
                 # Registries must not compress what has a digest, and a compressed answer could hide its size.

@@ -19,6 +19,8 @@ from engine.registry.retry import Patience, is_final, persist
 from engine.values import frozen
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
 
 MAX_REDIRECTS = 10
@@ -55,6 +57,10 @@ class HostTransport:
         self._connections = connections
         self.patience = patience
         self._auth = Authorizer(domain, host, credentials, connections, patience)
+
+    def tls_of(self, host: str) -> ssl.SSLContext:
+        """The TLS settings for a host (with its port), which may be another one that this one redirects to."""
+        return self._connections.tls(host)
 
     @asynccontextmanager
     async def exchange(self, request: Request) -> AsyncIterator[httpx2.Response]:

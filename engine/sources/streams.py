@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Protocol
 
 import trio
 import trio.from_thread
 
 from engine.blobs import BlobStore, BlobWriter, VerifyingReader
+from engine.errors import RegistryError
 from engine.oci import Descriptor
 
 if TYPE_CHECKING:
     from engine.registry.client import Registries
+    from engine.registry.direct import DirectBlob
     from engine.snapshots.store import Progress
     from engine.sources.layers import LayerBlob
 
 PIECES = 16
 """Pieces of a blob that may wait for the thread that unpacks it."""
 READ = 1 << 20
+TELL = 4 << 20
+"""Bytes after which progress is told again."""
 
 
 class BlobStream(Protocol):
@@ -55,6 +59,16 @@ async def from_store(blobs: BlobStore, blob: Descriptor) -> AsyncIterator[BlobSt
         yield _Stored(reader)
 
 
+@asynccontextmanager
+async def from_objects(blobs: BlobStore, blob: LayerBlob, progress: Progress) -> AsyncIterator[BlobStream]:
+    """A blob of an object service, brought here first."""
+    from engine.objects.fetching import fetch_object
+
+    await fetch_object(blobs, blob.origin, blob.descriptor, progress)
+    async with from_store(blobs, blob.descriptor) as stream:
+        yield stream
+
+
 class _Arriving:
     """A blob that comes from a registry; it is kept in the store while it is read."""
 
@@ -84,11 +98,46 @@ class _Arriving:
         self._keeping.commit(self._blob.digest, self._blob.size)
 
 
+class _Direct:
+    """The same, straight from a socket."""
+
+    def __init__(self, direct: DirectBlob, keeping: BlobWriter, blob: Descriptor, progress: Progress) -> None:
+        self._direct = direct
+        self._keeping = keeping
+        self._blob = blob
+        self._progress = progress
+        self._left = memoryview(b"")
+        self._told = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self._left:
+            piece = self._direct.read()
+            if not piece:
+                return b""
+            self._keeping.write(piece)
+            if self._keeping.size - self._told >= TELL:
+                self._told = self._keeping.size
+                trio.from_thread.run_sync(self._progress, self._blob.digest, self._told, self._blob.size, False)
+            self._left = piece
+        size = len(self._left) if size < 0 else size
+        data, self._left = self._left[:size], self._left[size:]
+        return bytes(data)
+
+    def finish(self) -> None:
+        while self.read():
+            pass
+        self._keeping.commit(self._blob.digest, self._blob.size)
+
+
 @asynccontextmanager
 async def from_registry(
     registries: Registries, blobs: BlobStore, blob: LayerBlob, place: int, progress: Progress
 ) -> AsyncIterator[BlobStream]:
     """A blob as it comes from place number `place` of its origin; put into the store when it was right."""
+    if direct := await _direct(registries, blob, place):
+        with blobs.writer() as keeping, closing(direct):
+            yield _Direct(direct, keeping, blob.descriptor, progress)
+        return
     send, receive = trio.open_memory_channel[bytes](PIECES)
     with blobs.writer() as keeping:
         try:
@@ -98,6 +147,13 @@ async def from_registry(
                 nursery.cancel_scope.cancel()
         except BaseExceptionGroup as group:
             raise first_error(group) from None
+
+
+async def _direct(registries: Registries, blob: LayerBlob, place: int) -> DirectBlob | None:
+    try:
+        return await registries.direct(blob.origin, blob.descriptor, place)
+    except RegistryError:
+        return None  # the usual way asks the other places, too, and has the better words
 
 
 async def _pour(
