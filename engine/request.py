@@ -26,6 +26,8 @@ class Secret:
     id: str
     path: Path | None = None
     env: str | None = None
+    version: str = ""
+    """Part of the cache key of steps that use the secret, if it is not empty; the value never is."""
 
 
 @frozen

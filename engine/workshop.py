@@ -15,7 +15,7 @@ import trio
 from engine.cache.content.trees import TreeChanges
 from engine.cache.memory import TargetMemory
 from engine.cache.records import RecordStore
-from engine.digests import Digest
+from engine.digests import Digest, sha256
 from engine.errors import EngineError
 from engine.events import Listener, LogChunk, Status, Stream, VertexCompleted, VertexStarted
 from engine.llb.definition import Vertex
@@ -55,8 +55,12 @@ class Workshop:
         return resolved
 
     def cache_map(self, vertex: Vertex) -> CacheMap:
-        """The identity of an op vertex."""
-        return self._operation(vertex).cache_map()
+        """The identity of an op vertex, with the versions of its secrets where somebody gives them versions."""
+        found = self._operation(vertex).cache_map()
+        versions = self._wishes.get(vertex.digest, Wishes()).versions(vertex)
+        if not versions:
+            return found
+        return CacheMap(sha256("\0".join((found.digest, *versions)).encode()), found.dependencies)
 
     def _operation(self, vertex: Vertex) -> Operation:
         operation = self._operations.get(vertex.digest)
@@ -187,6 +191,16 @@ class Wishes:
         self.secrets: dict[str, Secret] = {secret.id: secret for secret in secrets}
         self.agents: dict[str, SSHAgent] = {agent.id: agent for agent in agents}
         self.allowed = allowed
+
+    def versions(self, vertex: Vertex) -> list[str]:
+        """The secrets of a step that have versions, with these. Two targets that disagree are told so by nobody: the
+        step is one, and the first target's secret is what it gets."""
+        step = vertex.op.exec
+        if step is None:
+            return []
+        wanted = {m.secret_opt.id for m in step.mounts if m.secret_opt} | {env.id for env in step.secretenv}
+        known = [self.secrets[name] for name in sorted(wanted) if name in self.secrets]
+        return [f"{secret.id}={secret.version}" for secret in known if secret.version]
 
     def joined(self, other: Wishes) -> Wishes:
         """Both targets' wishes."""

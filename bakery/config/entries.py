@@ -77,7 +77,7 @@ def parse_secret(text: str) -> list[SecretEntry]:
 
 def secret_of(pairs: Pairs, text: str = "") -> SecretEntry:
     """The object form of a secret; the peer ignores `type` there."""
-    src = env = name = ""
+    src = env = name = version = ""
     for key, value in pairs.items():
         match key:
             case "id":
@@ -86,11 +86,13 @@ def secret_of(pairs: Pairs, text: str = "") -> SecretEntry:
                 src = value
             case "env":
                 env = value
+            case "version":
+                version = value
             case "type":
                 pass
             case _:
                 raise ValueError(f"unexpected key '{key}' in '{text or _shown(pairs)}'")
-    return SecretEntry(name, src, env)
+    return SecretEntry(name, src, env, version)
 
 
 def parse_ssh(text: str) -> list[SSHEntry]:
@@ -177,8 +179,8 @@ def entry_pairs(entry: Any) -> dict[str, Any]:
             return dict(sorted({**attrs, "type": kind, **({"dest": dest} if dest else {})}.items()))
         case AttestEntry(kind, disabled, attrs):
             return dict(sorted({**attrs, "type": kind, **({"disabled": True} if disabled else {})}.items()))
-        case SecretEntry(name, src, env):
-            return {k: v for k, v in (("id", name), ("src", src), ("env", env)) if v}
+        case SecretEntry(name, src, env, version):
+            return {k: v for k, v in (("id", name), ("src", src), ("env", env), ("version", version)) if v}
         case SSHEntry(name, paths):
             return {"id": name, **({"paths": list(paths)} if paths else {})}
         case PolicyEntry(filename, reset, disabled, strict, level):

@@ -38,12 +38,14 @@ class OutputEntry:
 class SecretEntry:
     """A secret for build steps, read from the file `src` or the environment variable `env` when it is needed.
 
-    With neither, the variable named `id` counts if it is set, else the file of that name.
+    With neither, the variable named `id` counts if it is set, else the file of that name. A value never makes a step
+    run again; a new `version` does, which is for whoever rotates a secret to say.
     """
 
     id: str
     src: str = ""
     env: str = ""
+    version: str = ""
 
 
 @frozen

@@ -87,12 +87,10 @@ def secrets(entries: tuple[SecretEntry, ...], cwd: Path) -> tuple[Secret, ...]:
 
 def _secret(entry: SecretEntry, cwd: Path) -> Secret:
     if entry.env:
-        return Secret(entry.id, env=entry.env)
-    if entry.src:
-        return Secret(entry.id, path=cwd / os.path.expanduser(entry.src))
-    if entry.id in os.environ:
-        return Secret(entry.id, env=entry.id)
-    return Secret(entry.id, path=cwd / entry.id)
+        return Secret(entry.id, env=entry.env, version=entry.version)
+    if not entry.src and entry.id in os.environ:
+        return Secret(entry.id, env=entry.id, version=entry.version)
+    return Secret(entry.id, path=cwd / os.path.expanduser(entry.src or entry.id), version=entry.version)
 
 
 def agents(entries: tuple[SSHEntry, ...], cwd: Path) -> tuple[SSHAgent, ...]:
