@@ -22,8 +22,9 @@ _NO = ("0", "false")
 
 @frozen
 class Aftermath:
-    """What is known of a build besides its results: its ID, its time, the warnings, and the slowest steps."""
+    """What is known of a build besides its results: the state folder, its ID and time, warnings, the slowest steps."""
 
+    root: Path
     build: str
     seconds: float
     warnings: Sequence[Warned] = ()
@@ -56,6 +57,8 @@ def write_results(result: BuildResult, project: Project, options: Mapping[str, A
         _write("--junit", Path(options["junit"]), junit(result, about.seconds), "w")
     if env.get("GITHUB_ACTIONS") == "true":
         _tell_github(result, project, about, env)
+    if any(name.startswith("OTEL_EXPORTER_OTLP_") for name in env):
+        _send_trace(about, env)
 
 
 def _tell_github(result: BuildResult, project: Project, about: Aftermath, env: Mapping[str, str]) -> None:
@@ -70,6 +73,18 @@ def _tell_github(result: BuildResult, project: Project, about: Aftermath, env: M
         _write(
             "GITHUB_STEP_SUMMARY", Path(path), github.summary(result, about.warnings, about.slowest, about.build), "a"
         )
+
+
+def _send_trace(about: Aftermath, env: Mapping[str, str]) -> None:
+    from bakery.cli.traces import send_trace
+    from bakery.history.shelf import Shelf
+
+    try:
+        build = Shelf(about.root).open(about.build)
+    except BakeryError:  # nothing could be recorded
+        return
+    if problem := send_trace(build, env):
+        sys.stderr.write(f"WARNING: {problem}\n")
 
 
 def _write(asked: str, path: Path, text: str, mode: str) -> None:

@@ -151,17 +151,15 @@ def compare(before: str | None, after: str, form: str, root: str | None) -> None
 @click.option(
     "form",
     "--format",
-    type=click.Choice(["json", "trace"]),
+    type=click.Choice(["json", "trace", "otlp"]),
     default="json",
-    help="json: all there is; trace: for Perfetto or chrome://tracing.",
+    help="json: all there is; trace: for Perfetto or chrome://tracing; otlp: OpenTelemetry's JSON.",
 )
 @_root_option
 def export(name: str, output: str, form: str, root: str | None) -> None:
     """Write a build for other programs."""
-    from bakery.history.export import as_json, as_trace
-
     build = shelf_of(root).open(name)
-    text = json.dumps(as_json(build) if form == "json" else as_trace(build), ensure_ascii=False) + "\n"
+    text = json.dumps(_exported(build, form), ensure_ascii=False) + "\n"
     with click.open_file(output, "w", encoding="utf-8", errors="replace", atomic=output != "-") as file:
         file.write(text)
 
@@ -183,6 +181,16 @@ def rm(names: tuple[str, ...], everything: bool, keep: int | None, root: str | N
         return 1 if going else 0
     click.echo(f"{shelf.prune(keep or 0)} removed")
     return 0
+
+
+def _exported(build: RecordedBuild, form: str) -> dict[str, Any]:
+    if form == "otlp":
+        from bakery.history.otlp import as_otlp
+
+        return as_otlp(build, {"service.name": "bakery"})
+    from bakery.history.export import as_json, as_trace
+
+    return as_json(build) if form == "json" else as_trace(build)
 
 
 def _chosen(build: RecordedBuild, step: str | None, target: str | None) -> list[RecordedVertex]:

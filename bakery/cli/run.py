@@ -57,7 +57,7 @@ def run(
     collect_garbage(settings, how.root, result)
     if display.fault:
         raise display.fault
-    about = Aftermath(recorder.id, time.time() - began, display.warnings, display.slowest(10))
+    about = Aftermath(recorder.root, recorder.id, time.time() - began, display.warnings, display.slowest(10))
     write_results(result, project, options, about)
     return result_code(result)
 

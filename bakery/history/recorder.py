@@ -43,7 +43,7 @@ class Recorder:
     def __init__(self, root: Path, keep: int) -> None:
         self.id = new_id()
         self.folder = root / BUILDS / self.id
-        self._root = root
+        self.root = root
         self._shelf = Shelf(root)
         self._keep = keep
         self._began = time.time()
@@ -88,7 +88,7 @@ class Recorder:
         self._end(
             {
                 "targets": {name: _target(target) for name, target in result.targets.items()},
-                "layers": {id_: _safe(about) for id_, about in layers.describe(self._root, ids).items()},
+                "layers": {id_: _safe(about) for id_, about in layers.describe(self.root, ids).items()},
             }
         )
 
