@@ -66,7 +66,7 @@ class _Spans:
         if not mine:
             return
         target = self._build.targets[name]
-        about = {"bakery.target": name, "bakery.result": target.outcome}
+        about: Json = {"bakery.target": name, "bakery.result": target.outcome}
         about |= {"bakery.steps": target.steps, "bakery.hits": target.hits, **target.metadata}
         times = min(vertex.began for vertex in mine), max(vertex.ended or vertex.began for vertex in mine)
         yield self._span(self._id(f"target {name}"), root, f"target {name}", *times, about, target.error)
