@@ -157,7 +157,7 @@ class Engine:
             house.secrets.update({secret.id: secret for secret in wanted.secrets})
         owners, wishes = _owners(request)
         roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
-        workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()))
+        workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()), request)
         how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
         return roots, workshop, how
 

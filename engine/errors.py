@@ -6,6 +6,7 @@ EngineError
 │   └── RegistryError    a registry's answer, with its evidence
 ├── StepError            a step that failed
 │   └── ExitError        … by its exit code or a signal
+├── TimeError            a build that took longer than it may
 ├── EntitlementError     something asked for that was not allowed
 ├── ExportError          a result that could not be written or pushed
 │   └── WithheldError    … that was not, for another one failed
@@ -86,6 +87,10 @@ class ExitError(StepError):
             f'process "{command}" did not complete successfully: exit code: {exit_code}', log=log, log_path=log_path
         )
         self.exit_code = exit_code
+
+
+class TimeError(EngineError):
+    """A build that took longer than it may."""
 
 
 class EntitlementError(EngineError):

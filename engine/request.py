@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import field
 from enum import Enum
 from pathlib import Path
@@ -44,6 +45,18 @@ class CacheBackend:
 
     type: str
     attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@frozen
+class Shell:
+    """A shell on the user's terminal, to look around in a step's file system with its mounts and environment.
+
+    It opens where a step fails or, if `instead_of` is a vertex, in place of that one. `opening` is entered while it is
+    open, with the name of the step: whoever else writes to the terminal keeps still.
+    """
+
+    opening: Callable[[str], AbstractContextManager[None]]
+    instead_of: Digest | None = None
 
 
 @frozen
@@ -97,6 +110,11 @@ class BuildRequest:
     """The folder that tells targets of the same name apart where builds are remembered."""
     cache_export: ExportPolicy | None = None
     """Which steps' results go into exported caches; None for all."""
+    timeout: float | None = None
+    """Seconds that the build may take."""
+    step_timeout: float | None = None
+    """Seconds that each step may take."""
+    shell: Shell | None = None
     id: str = ""
     """The name of the build, which its full logs are kept under; empty to have one made."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
 
 from engine.delivery import deliver, result_without_end
-from engine.errors import WithheldError
+from engine.errors import TimeError, WithheldError
 from engine.events import TargetEnded
 from engine.request import BuildRequest, OnError, Outcome, TargetResult, Wanted
 from engine.solver.scheduler import Scheduler
@@ -45,12 +47,17 @@ class Gate:
         self._decided.set()
 
 
+def _too_late(request: BuildRequest) -> TimeError:
+    return TimeError(f"the build took longer than {request.timeout:g} s", hint="give it more time with --timeout")
+
+
 async def deliver_all(
     request: BuildRequest, scheduler: Scheduler, house: House, exchange: CacheExchange
 ) -> dict[str, TargetResult]:
     """All targets, each with how it ended, in the order of the request."""
     results: dict[str, TargetResult] = {}
-    scopes = {wanted.name: trio.CancelScope() for wanted in request.wanted}
+    deadline = math.inf if request.timeout is None else trio.current_time() + request.timeout
+    scopes = {wanted.name: trio.CancelScope(deadline=deadline) for wanted in request.wanted}
     together = request.on_error is OnError.PUBLISH_ALL_OR_NOTHING
     gate = Gate(scopes) if together else None
 
@@ -59,6 +66,8 @@ async def deliver_all(
             result = await deliver(wanted, request.vertices, scheduler, house, exchange, gate)
         if scope.cancelled_caught:
             result = result_without_end(wanted, request.vertices, scheduler)
+            if trio.current_time() >= deadline:
+                result = replace(result, outcome=Outcome.FAILED, error=_too_late(request))
         results[wanted.name] = result
         house.listener(TargetEnded(wanted.name, time.time(), result.outcome.value))
         if result.outcome is Outcome.FAILED:

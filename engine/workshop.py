@@ -23,7 +23,7 @@ from engine.locks import try_file_lock, wait_until_free
 from engine.ops.context import StepContext
 from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
-from engine.request import Secret, SSHAgent
+from engine.request import BuildRequest, Secret, SSHAgent
 from engine.results import LayerID, Result, Snapshot
 from engine.solver.services import LocalQuestion
 from engine.sources.contract import Resolved
@@ -38,11 +38,16 @@ if TYPE_CHECKING:
 class Workshop:
     """`Services` for one solve. `wishes` says what the targets that want a vertex bring for it."""
 
-    def __init__(self, house: House, wishes: Mapping[Digest, Wishes], log_folder: Path) -> None:
+    def __init__(
+        self, house: House, wishes: Mapping[Digest, Wishes], log_folder: Path, request: BuildRequest | None = None
+    ) -> None:
         self._house = house
         self._listener: Listener = house.listener
         self._wishes = wishes
         self._log_folder = log_folder
+        self._step_timeout = request.step_timeout if request else None
+        self._shell = request.shell if request else None
+        self._terminal = trio.Lock()
         self._operations: dict[Digest, Operation] = {}
         self._sources_of: dict[LayerID, Vertex] = {}
         self.records = RecordStore(house.state)
@@ -173,6 +178,9 @@ class Workshop:
             agents=wishes.agents,
             allowed=wishes.allowed,
             log_path=self._log_folder / f"{vertex.digest.partition(':')[2][:16]}.log",
+            timeout=self._step_timeout,
+            shell=self._shell,
+            terminal=self._terminal,
         )
 
     def _runtime(self) -> Runtime:

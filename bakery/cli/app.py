@@ -16,6 +16,7 @@ VERBS = {
     "check": "Check bake files and Dockerfiles without building.",
     "completion": "Make a shell complete targets and verbs.",
     "convert": "Write a definition in another format.",
+    "debug": "Open a shell in a step of a target.",
     "doctor": "Check the state folder and this machine.",
     "du": "Show what takes space in the state folder.",
     "explain": "Say why steps of a build ran.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -64,6 +65,18 @@ _ENGINE = (
     click.option("runtime", "--runtime", metavar="NAME", default="", help="What runs steps: bubblewrap, crun, runc."),
 )
 
+
+def _seconds(context: click.Context, option: click.Parameter, text: str | None) -> float | None:
+    """A time such as `90`, `90s`, `1h30m`, in seconds."""
+    if text is None:
+        return None
+    parts = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text)
+    if parts is None or not any(parts.groups()):
+        raise click.BadParameter(f"{text}: expected a time such as 90s, 30m or 1h30m")
+    hours, minutes, seconds = (float(part or 0) for part in parts.groups())
+    return hours * 3600 + minutes * 60 + seconds
+
+
 _RUN = (
     click.option("jobs", "-j", "--jobs", type=click.IntRange(min=1), metavar="N", help="Steps that may run at once."),
     click.option(
@@ -83,6 +96,9 @@ _RUN = (
         envvar="BUILDKIT_PROGRESS",
         help="How to show progress; auto if nothing is set.",
     ),
+    click.option("timeout", "--timeout", metavar="TIME", callback=_seconds, help="End the build after 90s, 30m, 2h."),
+    click.option("step_timeout", "--step-timeout", metavar="TIME", callback=_seconds, help="End each step after it."),
+    click.option("debug_on_error", "--debug-on-error", is_flag=True, help="Open a shell where a step fails."),
     click.option("builder", "--builder", metavar="NAME", help="Accepted for compatibility; bakery has its own engine."),
     click.option("debug", "-D", "--debug", is_flag=True, help="Show more when something goes wrong."),
 )
@@ -96,6 +112,11 @@ def build_options(command: F) -> F:
 def lower_options(command: F) -> F:
     """Decorate a command that lowers targets without building them."""
     return _decorate(_targets(command), (*_DEFINITION, *_KEYS, *_ENGINE))
+
+
+def debug_options(command: F) -> F:
+    """Decorate a command that builds one target to look into it."""
+    return _decorate(command, (*_DEFINITION, *_KEYS, *_ENGINE))
 
 
 def definition_options(command: F) -> F:

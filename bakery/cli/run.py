@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bakery.cli.aftermath import Aftermath, folding, write_results
 from bakery.cli.collect import collect_garbage
 from bakery.cli.grants import check_grants
+from bakery.cli.hush import Hush
 from bakery.cli.recording import past_durations, recording, telling_all
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project
@@ -21,7 +22,7 @@ from bakery.console.errors import FAILED, INTERRUPTED
 from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
-from engine.request import BuildResult, OnError, Outcome
+from engine.request import BuildResult, OnError, Outcome, Shell
 
 if TYPE_CHECKING:
     from engine.sources.pins import Pins
@@ -41,7 +42,8 @@ def run(
     began = time.time()
     with (
         make_display(
-            options["progress"],
+            # A shell wants the terminal to itself.
+            "plain" if options.get("debug_on_error") else options["progress"],
             sys.stderr,
             os.environ,
             targets=names,
@@ -51,7 +53,11 @@ def run(
         ) as display,
         recording(project, how.root, settings.history_keep) as recorder,
     ):
-        result = run_build(project, replace(how, id=recorder.id), telling_all(display.listen, recorder.listen))
+        listen = telling_all(display.listen, recorder.listen)
+        if options.get("debug_on_error"):
+            hush = Hush(listen)
+            listen, how = hush.listen, replace(how, shell=Shell(hush.opening))
+        result = run_build(project, replace(how, id=recorder.id), listen)
         recorder.finish(result)
         display.finish(result)
     collect_garbage(settings, how.root, result)
@@ -73,6 +79,8 @@ def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Se
         runtime=options.get("runtime") or "",
         allowed=allowed,
         cache_export=settings.cache_export if settings else None,
+        timeout=options.get("timeout"),
+        step_timeout=options.get("step_timeout"),
         provenance=_provenance(os.environ) if options.get("metadata_file") else "",
         pins=_locked_pins(tuple(options["files"])) if options.get("locked") else None,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from engine.cache.export_policy import ExportPolicy
     from engine.engine import Engine
     from engine.events import Listener
+    from engine.request import Shell
     from engine.solver.forecast import Forecast
     from engine.sources.pins import Pins
 
@@ -42,6 +43,11 @@ class BuildOptions:
     """The provenance that results are to tell for the metadata file: `min`, `max` or none."""
     pins: Pins | None = None
     """What names of sources are to mean; None for what they mean now."""
+    timeout: float | None = None
+    step_timeout: float | None = None
+    shell: Shell | None = None
+    narrowed: Callable[[BuildRequest], BuildRequest] | None = None
+    """What is made of the request before it is built."""
 
 
 def run_build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
@@ -76,7 +82,8 @@ async def _build(project: Project, options: BuildOptions, listener: Listener) ->
     async with Engine.open(options.root, listener=listener, runtime=options.runtime, pins=options.pins) as engine:
         results = await lower_with(engine, project, options)
         tell_warnings(results, listener)
-        return await engine.solve(build_request(project, results, options))
+        request = build_request(project, results, options)
+        return await engine.solve(options.narrowed(request) if options.narrowed else request)
 
 
 def forecast(project: Project, options: BuildOptions) -> Forecast:
@@ -122,6 +129,9 @@ def build_request(project: Project, results: Mapping[str, Lowered], options: Bui
         project=str(options.cwd),
         id=options.id,
         cache_export=options.cache_export,
+        timeout=options.timeout,
+        step_timeout=options.step_timeout,
+        shell=options.shell,
     )
 
 

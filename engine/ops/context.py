@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.events import Stream
 from engine.llb.definition import Vertex
-from engine.request import Secret, SSHAgent
+from engine.request import Secret, Shell, SSHAgent
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -36,3 +38,8 @@ class StepContext:
     """Entitlements that hold for this vertex."""
     log_path: Path | None = None
     """Where the full log is kept."""
+    timeout: float | None = None
+    """Seconds that the step may take."""
+    shell: Shell | None = None
+    terminal: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
+    """Held by the one step that has the user's terminal."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import posixpath
+import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
@@ -33,8 +35,11 @@ from engine.llb.ops import (
 from engine.ops.contract import CacheMap, Dependency, Selection
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.ops.context import StepContext
     from engine.ops.exec_mounts import ExecMounts
+    from engine.ops.step_log import StepLog
     from engine.results import Result
     from engine.sandbox.contract import Step
     from engine.sandbox.user import User
@@ -93,10 +98,11 @@ class ExecOperation:
         import trio
 
         from engine.ops.exec_mounts import nested, to_step_mount
+        from engine.ops.looking_around import look_around
         from engine.ops.step_log import StepLog
         from engine.sandbox.resolver import HOSTS, RESOLV_CONF, StepFiles
         from engine.sandbox.user import UserNotFoundError, find_user
-        from engine.snapshots import namespace, user_namespace
+        from engine.snapshots import namespace
 
         namespace.enter()  # this thread, too, looks at what the others mount
         root_mount = mounts.root()
@@ -120,11 +126,35 @@ class ExecOperation:
             cwd = mounts.working_folder(root, base, self._meta.cwd or "/", shown, user)
             step = self._as_step(env, cwd, user, root_mount)
             resolver = [replace(file, dest=next(found)) for file in StepFiles(mounts.folder).files(step)]
-            with StepLog(context, mounts.secrets) as log:
-                ended = await context.runtime().run(replace(step, mounts=(*resolver, *others)), root, log.write)
+            step = replace(step, mounts=(*resolver, *others))
+            if context.shell and context.shell.instead_of == self._vertex.digest:
+                await look_around(context, step, root)
+                raise StepError("the step was looked into, and not run")
+            try:
+                with StepLog(context, mounts.secrets) as log:
+                    await self._run_step(step, root, log, context)
+            except StepError:
+                if context.shell and not context.shell.instead_of:
+                    await look_around(context, step, root)
+                raise
+
+    async def _run_step(self, step: Step, root: Path, log: StepLog, context: StepContext) -> None:
+        import trio
+
+        ended = None
+        with trio.move_on_after(math.inf if context.timeout is None else context.timeout):
+            ended = await context.runtime().run(step, root, log.write)
+        log.finish()
+        if ended is None:
+            raise StepError(
+                f'process "{self._command}" was ended: it ran for longer than {context.timeout:g} s',
+                hint="give it more time with --step-timeout",
+                log=log.tail,
+                log_path=log.path,
+            )
         if ended.code not in (self._meta.valid_exit_codes or (0,)):
             failure = ExitError(self._command, ended.code, log=log.tail, log_path=log.path)
-            failure.hint = user_namespace.hint()
+            failure.hint = hint_for(ended.code)
             raise failure
 
     def _as_step(self, env: tuple[str, ...], cwd: str, user: User, root: Mount) -> Step:
@@ -190,6 +220,17 @@ async def _closed_in_thread() -> AsyncIterator[ExitStack]:
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(stack.close)
+
+
+def hint_for(exit_code: int) -> str:
+    """What an exit code tells besides its number."""
+    from engine.snapshots import user_namespace
+
+    if exit_code <= 128 or exit_code - 128 not in set(signal.Signals):
+        return user_namespace.hint()
+    name = signal.Signals(exit_code - 128).name
+    memory = ", as the kernel does when memory is short" if name == "SIGKILL" else ""
+    return f"{exit_code} is 128 + {exit_code - 128}: something ended it with {name}{memory}"
 
 
 def _proxies(proxy: ProxyEnv) -> dict[str, str]:

@@ -95,11 +95,12 @@ class ExecMounts:
         """Mounts the root file system with places to mount on (path, is a folder); it, and where they really are."""
         layer = self._new_layers.enter_context(self._store.new_layer(base))
         tree = self._store.tree(base)
-        for path in _OF_THE_SANDBOX:
-            _place_for(path, tree, layer)
         extra = self.folder / "places"
         extra.mkdir()
         points = MountPoints(tree, extra)
+        for path in _OF_THE_SANDBOX:
+            _check_place(path, tree)
+            points.add(path, is_folder=True)
         real = [path if _is_below(path, _OF_THE_SANDBOX) else points.add(path, is_folder=kind) for path, kind in places]
         root = self._files.enter_context(self._store.mounted(base, layer, extra if points.used else None))
         if item.output != NO_OUTPUT:
@@ -262,14 +263,9 @@ def _selected(tree: Tree, selector: str) -> str:
     return path
 
 
-def _place_for(path: str, tree: Tree, layer: NewLayer) -> None:
-    """Makes a folder for one of the sandbox's own mounts. As with BuildKit, it stays in the layer."""
+def _check_place(path: str, tree: Tree) -> None:
     entry = tree.lstat(path)
-    if entry is None:
-        place = layer.path / path.lstrip("/")
-        place.mkdir()
-        place.chmod(0o755)
-    elif not entry.is_dir:
+    if entry is not None and not entry.is_dir:
         raise StepError(f"{path} is no folder in the file system of the step")
 
 

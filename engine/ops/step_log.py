@@ -30,10 +30,14 @@ class StepLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for stream, mask in self._masks.items():
-            self._keep(stream, mask.finish())
+        self.finish()
         if self._file is not None:
             self._file.close()
+
+    def finish(self) -> None:
+        """Nothing more will come: what might have been the beginning of a secret is none."""
+        for stream, mask in self._masks.items():
+            self._keep(stream, mask.finish())
 
     def write(self, stream: Stream, data: bytes) -> None:
         """Takes what the step writes."""

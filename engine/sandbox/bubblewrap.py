@@ -63,7 +63,9 @@ class Bubblewrap:
                 "--",
                 f"/proc/self/fd/{launcher}",
             ]
-            command = process.Command(args, files=(launcher, status_end.fileno(), info_end.fileno()))
+            command = process.Command(
+                args, files=(launcher, status_end.fileno(), info_end.fileno()), terminal=step.terminal
+            )
             code = await process.run(command, listener, find_init, started)
             reached = status.read(16) or b""
         if not reached:

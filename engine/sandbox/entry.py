@@ -39,6 +39,7 @@ _SECCOMP_SET_MODE_FILTER = 1
 _CLOSE_RANGE_CLOEXEC = 4
 _ALL_FDS = 0xFFFFFFFF
 _AT_FDCWD = -100
+_TIOCSCTTY = 0x540E
 _SIGKILL = 9
 _SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
@@ -110,6 +111,9 @@ def bound_to_parent(args: Sequence[str], files: Mapping[int, int]) -> Entry:
 
 def _last_calls(calls: Entry, step: Step, status: int) -> None:
     insecure = step.security is SecurityMode.INSECURE
+    if step.terminal is not None:
+        calls.may("setsid")
+        calls.may("ioctl", 0, _TIOCSCTTY, 0)
     calls.may("umask", 0o022)
     _limits(calls, step)
     calls.must(f"cannot change to the folder {step.cwd}", "chdir", step.cwd)

@@ -77,7 +77,9 @@ class OCIRuntime:
             ]
             args += [str(pid_file), "--preserve-fds", str(len(handed)), f"bakery-{bundle.parent.name}-{bundle.name}"]
             outside = _high(files, bound_to_parent(args, handed).memory_file()).fileno()
-            command = process.Command(args, files=(outside, *handed), executable=f"/proc/self/fd/{outside}")
+            command = process.Command(
+                args, files=(outside, *handed), executable=f"/proc/self/fd/{outside}", terminal=step.terminal
+            )
             code = await process.run(command, listener, find_init, status_copy.close)
             reached = status.read(16)
         if not reached:

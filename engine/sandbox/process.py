@@ -39,6 +39,8 @@ class Command:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Sequence[int] = ()
     executable: str | None = None
+    terminal: int | None = None
+    """A descriptor that is its input and output; without it there is no input, and the output is listened to."""
 
 
 class Listener:
@@ -78,16 +80,18 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
         StepError: if it cannot be started.
     """
     namespace.enter()
-    pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+    terminal = command.terminal
+    pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)] if terminal is None else []
+    outputs = [end for _, end in pipes] if terminal is None else [terminal, terminal]
     try:
         # Not in a worker thread, as trio would: a step dies with the *thread* that started its watcher.
         watcher = subprocess.Popen(  # noqa: ASYNC220
             command.args,
             executable=command.executable,
             env=command.env,
-            stdin=subprocess.DEVNULL,
-            stdout=pipes[0][1],
-            stderr=pipes[1][1],
+            stdin=subprocess.DEVNULL if terminal is None else terminal,
+            stdout=outputs[0],
+            stderr=outputs[1],
             pass_fds=command.files,
             start_new_session=True,  # no way to the user's terminal, and Ctrl-C is ours to pass on
         )
@@ -100,7 +104,7 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
             os.close(ends[1])
     started()
     async with trio.open_nursery() as nursery:
-        for (end, _), stream in zip(pipes, Stream, strict=True):
+        for (end, _), stream in zip(pipes, Stream, strict=False):
             nursery.start_soon(_read, end, stream, output)
         try:
             await _gone(watcher)
