@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ import trio
 
 from engine.cache.export_policy import ExportPolicy
 from engine.digests import Digest, sha256
-from engine.errors import EngineError
+from engine.errors import EngineError, ExportError
 from engine.events import Warned
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import PlatformImage, TargetImage
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from engine.solver.scheduler import Scheduler
 
 _INLINE = "inline"
+TRIES = 6
+"""How often a cache is merged anew because somebody else has written it meanwhile."""
 
 
 class CacheExchange:
@@ -110,6 +113,7 @@ class CacheExchange:
         return {name: replace(results[name], metadata={**results[name].metadata, **metadata}) for name in names}
 
     async def _write_to(self, export: _Export, recording: Recording, progress: Progress) -> Mapping[str, str]:
+        from engine.cache.remote.contract import CacheChanged
         from engine.cache.remote.exporting import collect, merge
 
         context = _context(self._house, progress)
@@ -119,9 +123,13 @@ class CacheExchange:
         if not any(item.results for item in mine):
             progress("skipping cache export for empty result", 0, 0, True)
             return {}
-        if export.options.merge and (theirs := await _read(export.place, context)) is not None:
-            return await export.place.write(merge(mine, theirs), context)
-        return await export.place.write(mine, context)
+        if not export.options.merge:
+            return await export.place.write(mine, context)
+        for _ in range(TRIES):
+            theirs = await _read(export.place, context)
+            with suppress(CacheChanged):
+                return await export.place.write(mine if theirs is None else merge(mine, theirs), context)
+        raise ExportError(f"others keep writing {export.place.name}", hint="give each job a name of its own")
 
 
 class LazyImporter:

@@ -35,7 +35,7 @@ LINES: list[set[str]] = [
         "engine.cache.remote",
     },
     {"engine.cache", "engine.sources"},
-    {"engine.sandbox", "engine.snapshots", "engine.registry"},
+    {"engine.sandbox", "engine.snapshots", "engine.registry", "engine.objects"},
     {
         "engine.archive",
         "engine.blobs",

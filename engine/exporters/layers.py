@@ -18,7 +18,7 @@ from engine.digests import Digest, parse_digest
 from engine.errors import EngineError, ExportError
 from engine.exporters.attributes import LayerForm
 from engine.results import LayerID, Snapshot
-from engine.sources.layers import LAYOUT_ORIGIN, LayerBlob
+from engine.sources.layers import LAYOUT_ORIGIN, OBJECTS_ORIGIN, LayerBlob
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -211,6 +211,10 @@ async def bring(context: ExportContext, blob: LayerBlob) -> None:
         return
     if blob.origin.startswith(LAYOUT_ORIGIN):
         await trio.to_thread.run_sync(_copy_from_layout, context, blob)
+    elif blob.origin.startswith(OBJECTS_ORIGIN):
+        from engine.objects.fetching import fetch_object
+
+        await fetch_object(context.blobs, blob.origin, found, context.progress)
     elif blob.origin:
         await context.registries.fetch_blob_to(context.blobs, blob.origin, found)
     else:

@@ -14,7 +14,7 @@ from engine.digests import Digest
 from engine.exporters.image_bundle import ImageBundle
 from engine.exporters.layers import ExportedLayer, bring, first_error
 from engine.registry.reference import Reference
-from engine.sources.layers import LAYOUT_ORIGIN, LayerBlob
+from engine.sources.layers import LayerBlob
 
 if TYPE_CHECKING:
     import trio
@@ -88,7 +88,7 @@ class Push:
     async def _push_layer(self, layer: ExportedLayer, limit: trio.CapacityLimiter) -> None:
         blob = layer.blob
         part = f"pushing layer {blob.digest[7:19]}"
-        from_registry = layer.origin and not layer.origin.startswith(LAYOUT_ORIGIN)
+        reference = LayerBlob(blob, layer.origin).reference
 
         def content() -> BinaryIO:
             if not self._context.blobs.has(blob.digest):
@@ -100,7 +100,7 @@ class Push:
                 self._name,
                 blob,
                 content,
-                mount_from=layer.origin if from_registry else None,
+                mount_from=reference or None,
                 sent=lambda count: self._context.progress(part, count, blob.size, False),
             )
 

@@ -22,8 +22,8 @@ from engine.locks import file_lock
 from engine.results import LayerID, Snapshot
 from engine.snapshots.store import NewLayer, Progress, SnapshotStore
 from engine.sources.implicit import copy_metadata
-from engine.sources.layers import LAYOUT_ORIGIN, LayerBlob, blobs_of, diff_id_of, layers_below
-from engine.sources.streams import BlobStream, first_error, from_registry, from_store
+from engine.sources.layers import LAYOUT_ORIGIN, OBJECTS_ORIGIN, LayerBlob, blobs_of, diff_id_of, layers_below
+from engine.sources.streams import BlobStream, first_error, from_objects, from_registry, from_store
 from engine.sources.unpacking import unpack_verified
 from engine.state import State
 
@@ -147,6 +147,8 @@ class LayerFetcher:
                 from engine.sources.oci_layout import open_blob
 
                 yield blob, [partial(open_blob, Path(blob.origin.removeprefix(LAYOUT_ORIGIN)), blob.descriptor)]
+            elif blob.origin.startswith(OBJECTS_ORIGIN):
+                yield blob, [partial(from_objects, self._blobs, blob, progress)]
             elif blob.origin:
                 registries = self._registries()
                 yield (

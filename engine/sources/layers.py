@@ -16,7 +16,9 @@ from engine.state import State
 from engine.values import frozen
 
 LAYOUT_ORIGIN = "oci-layout:"
-"""Begins an origin that is the path of an OCI layout; any other is an image reference."""
+"""Begins an origin that is the path of an OCI layout."""
+OBJECTS_ORIGIN = "objects:"
+"""Begins an origin that is a place in an object service (`engine.objects`); any other is an image reference."""
 
 
 @frozen
@@ -25,6 +27,11 @@ class LayerBlob:
 
     descriptor: oci.Descriptor
     origin: str
+
+    @property
+    def reference(self) -> str:
+        """The image reference that it can be had by, "" if there is none."""
+        return "" if self.origin.startswith((LAYOUT_ORIGIN, OBJECTS_ORIGIN)) else self.origin
 
 
 def layer_ids(diff_ids: Sequence[Digest]) -> tuple[LayerID, ...]:

@@ -43,6 +43,9 @@ PLACES = {
         "use_path_style",
         "upload_parallelism",
         "retries",
+        "retry_mode",
+        "retry_max_attempts",
+        "disable_accept_encoding",
     ),
 }
 """The types, and what says where a cache of the type is."""

@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
+from engine.errors import SourceError
+
 if TYPE_CHECKING:
     from engine.cache.remote.chains import Chains
     from engine.exporters.context import ExportContext
+
+
+class CacheChanged(SourceError):
+    """Somebody else has written the cache since it was read: what was made to be put in its place is too old."""
 
 
 class CachePlace(Protocol):
@@ -35,6 +41,7 @@ class CachePlace(Protocol):
         """Puts a cache there in place of what there is; what the build's metadata say of it.
 
         Raises:
+            CacheChanged: if it was read before, and is not what it was then.
             ExportError, SourceError: if it cannot be written.
         """
         ...

@@ -17,6 +17,7 @@ from engine import oci
 from engine.cache.remote.attributes import ExportOptions, required, truth
 from engine.cache.remote.blobs import CacheBlob
 from engine.cache.remote.chains import Chains
+from engine.cache.remote.contract import CacheChanged
 from engine.cache.remote.manifests import CacheImage, cache_metadata, make_image, read_cache
 from engine.digests import hex_of, parse_digest
 from engine.errors import DefinitionError, ExportError, SourceError
@@ -44,6 +45,7 @@ class LayoutPlace:
         self._digest = backend.attributes.get("digest", "")
         self._reset = truth(backend, "reset")
         self._options = options or ExportOptions()
+        self._seen = ""
         try:
             if self._digest:
                 parse_digest(self._digest)
@@ -65,7 +67,9 @@ class LayoutPlace:
     async def read(self, chains: Chains, context: ExportContext) -> int:
         """Adds what the cache knows to `chains`."""
         layout = await trio.to_thread.run_sync(Layout, self._folder)
-        return await read_cache(_Documents(layout, self._tag, self._digest), chains)
+        documents = _Documents(layout, self._tag, self._digest)
+        self._seen = (await documents.root())[0].digest
+        return await read_cache(documents, chains)
 
     async def write(self, chains: Chains, context: ExportContext) -> Mapping[str, str]:
         """Writes the cache, whole, under its tag."""
@@ -82,6 +86,7 @@ class LayoutPlace:
         with explained(str(self._folder)):
             self._folder.mkdir(parents=True, exist_ok=True)
             with _locked(self._folder):
+                self._check_unchanged()
                 if self._reset:
                     _clear(self._folder)
                 blobs.mkdir(parents=True, exist_ok=True)
@@ -91,6 +96,11 @@ class LayoutPlace:
                 _place(blobs / hex_of(image.descriptor.digest), [image.manifest])
                 _place(self._folder / MARKER, [_LAYOUT])
                 self._write_index(image)
+
+    def _check_unchanged(self) -> None:
+        there = [str(entry.get("digest")) for entry in _entries(self._folder / INDEX) if _tag(entry) == self._tag]
+        if self._seen and there and there[-1] != self._seen:
+            raise CacheChanged(f"somebody else has written {self.name}")
 
     def _write_index(self, image: CacheImage) -> None:
         entry = oci.descriptor_fields(image.descriptor) | {"annotations": {oci.REF_NAME: self._tag}}

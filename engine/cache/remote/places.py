@@ -19,6 +19,14 @@ def open_place(backend: CacheBackend, options: ExportOptions | None = None) -> C
         from engine.cache.remote.layout import LayoutPlace
 
         return LayoutPlace(backend, options)
+    if backend.type == "s3":
+        from engine.cache.remote.objects import BucketPlace
+
+        return BucketPlace(backend, options)
+    if backend.type == "gha":
+        from engine.cache.remote.objects import ActionsPlace
+
+        return ActionsPlace(backend, options)
     from engine.cache.remote.registry import RegistryPlace
 
     return RegistryPlace(backend, options)

@@ -13,11 +13,13 @@ from engine import oci
 from engine.cache.remote.attributes import ExportOptions, required, truth
 from engine.cache.remote.blobs import CacheBlob
 from engine.cache.remote.chains import Chains
+from engine.cache.remote.contract import CacheChanged
 from engine.cache.remote.manifests import CacheImage, cache_metadata, make_image, read_cache
+from engine.digests import Digest
 from engine.exporters.layers import bring, first_error
 from engine.registry.reference import Reference, parse
 from engine.request import CacheBackend
-from engine.sources.layers import LAYOUT_ORIGIN, LayerBlob
+from engine.sources.layers import LayerBlob
 
 if TYPE_CHECKING:
     import trio
@@ -36,6 +38,7 @@ class RegistryPlace:
         self._reference = parse(required(backend, "ref", "REGISTRY/NAME:TAG"))
         self._insecure = truth(backend, "registry.insecure")
         self._options = options or ExportOptions()
+        self._seen: Digest | None = None
 
     @property
     def title(self) -> str:
@@ -50,7 +53,9 @@ class RegistryPlace:
     async def read(self, chains: Chains, context: ExportContext) -> int:
         """Adds what the cache knows to `chains`."""
         async with self._registries(context) as registries:
-            return await read_cache(_Documents(self._reference, registries), chains)
+            documents = _Documents(self._reference, registries)
+            self._seen = (await documents.root())[0].digest
+            return await read_cache(documents, chains)
 
     async def write(self, chains: Chains, context: ExportContext) -> Mapping[str, str]:
         """Pushes the cache."""
@@ -58,7 +63,13 @@ class RegistryPlace:
         if image is None:
             return {}
         async with self._registries(context) as registries:
-            await _Push(self._reference, image, context, registries).run()
+            push = _Push(self._reference, image, context, registries)
+            await push.blobs()
+            if self._seen is not None:
+                there = await registries.head(self._reference)
+                if there is not None and there.digest not in (self._seen, image.descriptor.digest):
+                    raise CacheChanged(f"somebody else has written {self.name}")
+            await push.manifest()
         return cache_metadata(image)
 
     @asynccontextmanager
@@ -82,13 +93,16 @@ class _Documents:
     def __init__(self, reference: Reference, registries: Registries) -> None:
         self._reference = reference
         self._registries = registries
+        self._root: tuple[oci.Descriptor, bytes] | None = None
 
     @property
     def origin(self) -> str:
         return str(self._reference)
 
     async def root(self) -> tuple[oci.Descriptor, bytes]:
-        return await self._registries.manifest(self._reference)
+        if self._root is None:
+            self._root = await self._registries.manifest(self._reference)
+        return self._root
 
     async def manifest(self, descriptor: oci.Descriptor) -> bytes:
         _, data = await self._registries.manifest(self._reference.at(descriptor.digest))
@@ -103,7 +117,7 @@ class _NotHere(Exception):
 
 
 class _Push:
-    """One cache to one reference: all blobs at once, then the config, last the manifest."""
+    """One cache to one reference."""
 
     def __init__(self, name: Reference, image: CacheImage, context: ExportContext, registries: Registries) -> None:
         self._name = name
@@ -111,7 +125,8 @@ class _Push:
         self._context = context
         self._registries = registries
 
-    async def run(self) -> None:
+    async def blobs(self) -> None:
+        """Sends layers and config."""
         import trio
 
         limit = trio.CapacityLimiter(AT_ONCE)
@@ -126,6 +141,9 @@ class _Push:
         self._context.progress(part, 0, config.size, False)
         await self._registries.push_blob(self._name, config, lambda: BytesIO(self._image.config))
         self._context.progress(part, config.size, config.size, True)
+
+    async def manifest(self) -> None:
+        """Sends what makes it a cache."""
         part = f"writing cache image manifest {self._image.descriptor.digest}"
         self._context.progress(part, 0, 0, False)
         await self._registries.push_manifest(self._name, self._image.manifest, self._image.descriptor.media_type)
@@ -134,7 +152,7 @@ class _Push:
     async def _layer(self, blob: CacheBlob, limit: trio.CapacityLimiter) -> None:
         found = blob.descriptor
         part = f"writing layer {found.digest}"
-        elsewhere = blob.origin and not blob.origin.startswith(LAYOUT_ORIGIN)
+        layer = LayerBlob(found, blob.origin)
 
         def content() -> BinaryIO:
             if not self._context.blobs.has(found.digest):
@@ -146,7 +164,7 @@ class _Push:
                 self._name,
                 found,
                 content,
-                mount_from=blob.origin if elsewhere else None,
+                mount_from=layer.reference or None,
                 sent=lambda count: self._context.progress(part, count, found.size, False),
             )
 
@@ -154,6 +172,6 @@ class _Push:
             try:
                 await push()
             except _NotHere:
-                await bring(self._context, LayerBlob(found, blob.origin))
+                await bring(self._context, layer)
                 await push()
         self._context.progress(part, found.size, found.size, True)
