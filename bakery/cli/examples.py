@@ -17,6 +17,11 @@ Examples:
   bakery check api --fail-on warning
   bakery check --format github       annotations in a GitHub workflow"""
 
+CONTEXT = """\b
+Examples:
+  bakery context ls api                  which files of the context are used
+  bakery context ls api --format json    the same for programs"""
+
 CONVERT = """\b
 Examples:
   bakery convert -f compose.yaml > bakery.hcl      Compose to HCL

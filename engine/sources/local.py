@@ -180,23 +180,33 @@ class LocalSource:
         path = self._folders.get(session) or self._folders.get(name)
         if path is None:
             raise SourceError(f"no folder was given for the local source {name!r}", vertex=self._vertex.name)
-        tree = LocalTree(
-            path=path,
-            include=self._patterns("includepattern"),
-            exclude=self._patterns("excludepatterns"),
-            follow=self._patterns("followpaths"),
-            seen=Folder(path),
-        )
+        tree = filtered(self._vertex, path)
         return Resolved(keys=(), pin="", result=tree)
 
-    def _patterns(self, attribute: str) -> tuple[str, ...]:
-        assert self._vertex.op.source is not None
-        text = self._vertex.op.source.attrs.get(f"local.{attribute}")
-        try:
-            found = json.loads(text) if text else []
-        except ValueError:
-            found = None
-        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-            message = f"local.{attribute} of {self._vertex.name} is not a list of texts in JSON: {text!r}"
-            raise SourceError(message, vertex=self._vertex.name)
-        return tuple(found)
+
+def filtered(vertex: Vertex, path: Path) -> LocalTree:
+    """A folder as a `local://` vertex wants to see it.
+
+    Raises:
+        SourceError: if there is no such folder, or a filter is not a JSON list.
+    """
+    return LocalTree(
+        path=path,
+        include=_patterns(vertex, "includepattern"),
+        exclude=_patterns(vertex, "excludepatterns"),
+        follow=_patterns(vertex, "followpaths"),
+        seen=Folder(path),
+    )
+
+
+def _patterns(vertex: Vertex, attribute: str) -> tuple[str, ...]:
+    text = vertex.op.source.attrs.get(f"local.{attribute}") if vertex.op.source else None
+    try:
+        found = json.loads(text) if text else []
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        raise SourceError(
+            f"local.{attribute} of {vertex.name} is not a list of texts in JSON: {text!r}", vertex=vertex.name
+        )
+    return tuple(found)

@@ -168,12 +168,16 @@ def _unreadable(filename: str, error: OSError) -> EngineError:
 
 
 def _ignored(local: LocalFolder | None, dockerfiles: LocalFolder | None, filename: str = "") -> tuple[str, ...]:
-    """The rules of `<Dockerfile>.dockerignore`, else of the context's .dockerignore."""
-    if dockerfiles is not None:
+    return tuple(dockerignore.patterns(ignore_file(local, dockerfiles, filename)[1]))
+
+
+def ignore_file(local: LocalFolder | None, dockerfiles: LocalFolder | None, filename: str = "") -> tuple[str, str]:
+    """`<Dockerfile>.dockerignore`, else the context's .dockerignore: its name and text, empty if there is none."""
+    if dockerfiles is not None and filename:
         beside = _text(dockerfiles, filename + DOCKERIGNORE)
         if beside is not None:
-            return tuple(dockerignore.patterns(beside))
-    return ignored_in(local) if local is not None else ()
+            return filename + DOCKERIGNORE, beside
+    return DOCKERIGNORE, (_text(local, DOCKERIGNORE) or "") if local is not None else ""
 
 
 def ignored_in(folder: LocalFolder) -> tuple[str, ...]:
