@@ -32,6 +32,7 @@ VERBS = {
     "plan": "Say what a build would do, without doing it.",
     "prune": "Free space in the state folder.",
     "report": "Write a build as one HTML page.",
+    "verify": "Build again without cache, and compare.",
     "version": "Show the version, and what it runs on.",
 }
 """Each verb and its help, which stands here so that `--help` imports none of them."""
