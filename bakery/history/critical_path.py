@@ -30,11 +30,11 @@ def critical_path(vertices: Sequence[RecordedVertex]) -> list[Hop]:
         return []
     found: list[Hop] = []
     seen: set[int] = set()
-    at: RecordedVertex | None = max(worked, key=lambda vertex: vertex.ended)
+    at: RecordedVertex | None = max(worked, key=lambda vertex: vertex.left)
     while at is not None:
         seen.add(at.number)
         before = _awaited(at, vertices, worked, seen)
-        found.append(Hop(at, max(0.0, at.began - before.ended) if before else 0.0))
+        found.append(Hop(at, max(0.0, at.began - before.left) if before else 0.0))
         at = before
     return found[::-1]
 
@@ -48,10 +48,10 @@ def _awaited(
         candidates = [
             other
             for other in worked
-            if other.ended <= vertex.began + _SAME_TIME and (not names or not other.targets or names & {*other.targets})
+            if other.left <= vertex.began + _SAME_TIME and (not names or not other.targets or names & {*other.targets})
         ]
-    candidates = [other for other in candidates if other.number not in seen and other.ended <= vertex.ended]
-    return max(candidates, key=lambda other: other.ended, default=None)
+    candidates = [other for other in candidates if other.number not in seen and other.left <= vertex.left]
+    return max(candidates, key=lambda other: other.left, default=None)
 
 
 def _worked_inputs(vertex: RecordedVertex, vertices: Sequence[RecordedVertex]) -> Iterator[RecordedVertex]:

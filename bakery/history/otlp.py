@@ -50,7 +50,7 @@ class _Spans:
     def all(self) -> Iterable[Json]:
         """Parents before their children."""
         build, root = self._build, self._id("build")
-        ended = max([build.ended, *(vertex.ended for vertex in self._worked)])
+        ended = max([build.ended, *(vertex.left for vertex in self._worked)])
         git = {"vcs.ref.head.revision": build.summary.commit, "vcs.ref.head.name": build.summary.branch}
         about = {"bakery.build": build.id, "bakery.result": build.summary.state, **git}
         problem = build.error or ("a target failed" if build.summary.state == "failed" else "")
@@ -68,7 +68,7 @@ class _Spans:
         target = self._build.targets[name]
         about: Json = {"bakery.target": name, "bakery.result": target.outcome}
         about |= {"bakery.steps": target.steps, "bakery.hits": target.hits, **target.metadata}
-        times = min(vertex.began for vertex in mine), max(vertex.ended or vertex.began for vertex in mine)
+        times = min(vertex.began for vertex in mine), max(vertex.left for vertex in mine)
         yield self._span(self._id(f"target {name}"), root, f"target {name}", *times, about, target.error)
 
     def _step(self, vertex: RecordedVertex, parent: str) -> Json:
@@ -78,8 +78,7 @@ class _Spans:
             "bakery.why": why(vertex.decided),
         }
         about["bakery.result"] = vertex.state
-        ended = vertex.ended or vertex.began
-        return self._span(self._id(vertex.digest), parent, vertex.name, vertex.began, ended, about, vertex.error)
+        return self._span(self._id(vertex.digest), parent, vertex.name, vertex.began, vertex.left, about, vertex.error)
 
     def _span(
         self, id_: str, parent: str, name: str, began: float, ended: float, about: Mapping[str, Any], problem: str

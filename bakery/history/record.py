@@ -95,6 +95,11 @@ class RecordedVertex:
         return min((start for start, _ in self.intervals), default=self.ended)
 
     @property
+    def left(self) -> float:
+        """When work on it last ended, or was last heard of."""
+        return max((end for _, end in self.intervals), default=self.ended)
+
+    @property
     def seconds(self) -> float:
         """How long it was worked on: what its intervals cover together."""
         covered, reached = 0.0, 0.0
@@ -182,7 +187,7 @@ class RecordedBuild:
         """When it ended, or was last heard of."""
         if self.result:
             return float(self.result["ended"])
-        return max((vertex.ended for vertex in self.vertices), default=self.began)
+        return max((vertex.left for vertex in self.vertices if vertex.left), default=self.began)
 
     def logs(self, vertex: RecordedVertex | None = None) -> Iterator[tuple[RecordedVertex, LogLine]]:
         """What a vertex wrote, or all of them, line by line, in the order of the ends of the lines."""
@@ -214,6 +219,7 @@ class _Reader:
         self._found: dict[int, RecordedVertex] = {}
         self._owners: dict[int, tuple[str, ...]] = {}
         self._open: dict[int, list[float]] = {}
+        self._latest = 0.0
 
     def vertices(self) -> list[RecordedVertex]:
         """All vertices by number."""
@@ -224,7 +230,7 @@ class _Reader:
                 continue  # of another version, or damaged: what is readable still is
         for number, starts in self._open.items():
             vertex = self._vertex(number)
-            vertex.intervals += [(start, start) for start in starts]
+            vertex.intervals += [(start, max(start, self._latest)) for start in starts]
         return [self._vertex(number) for number in range(max(self._found, default=-1) + 1)]
 
     def _vertex(self, number: int) -> RecordedVertex:
@@ -244,13 +250,16 @@ class _Reader:
             case "known":
                 self._know(vertex, *rest)
             case "hit":
+                self._latest = max(self._latest, float(rest[0]))
                 vertex.cached, vertex.ended = not vertex.intervals, float(rest[0])
             case "start":
+                self._latest = max(self._latest, float(rest[0]))
                 self._open.setdefault(number, []).append(float(rest[0]))
                 vertex.cached = False
             case "end":
                 self._end(vertex, *rest)
             case "move":
+                self._latest = max(self._latest, float(rest[4]))
                 vertex.moves.append(Moved(*rest))
             case "why":
                 how, cause, changes, more = rest
@@ -278,6 +287,7 @@ class _Reader:
     def _end(self, vertex: RecordedVertex, time: float, error: str, cancelled: bool) -> None:
         starts = self._open.get(vertex.number)
         start = starts.pop(0) if starts else time
+        self._latest = max(self._latest, time)
         if not starts:
             self._open.pop(vertex.number, None)
         vertex.intervals.append((start, time))

@@ -143,7 +143,8 @@ def test_a_build_whose_process_died_is_read_as_far_as_it_came(tmp_path: Path, sh
     (folder / "events.jsonl").write_text(text)
     build = shelf.open("2020")
     assert build.summary.state == "lost"
-    assert [(v.name, v.state) for v in build.vertices] == [("RUN a", "unfinished")]
+    assert [(v.name, v.state, v.intervals) for v in build.vertices] == [("RUN a", "unfinished", [(17.5, 17.5)])]
+    assert build.ended == 17.5
     assert list(build.logs()) == []
     recorder.finish(RESULT)
 
