@@ -151,11 +151,16 @@ def load_request(options: dict[str, Any]) -> LoadRequest:
     Raises BadParameter.
     """
     from bakery.config.paths import is_remote_url
+    from bakery.settings import load_settings, project_folder
 
     names = list(options.get("names", ()))
     remote: list[str] = []
     while names and len(remote) < 2 and is_remote_url(names[0]):
         remote.append(names.pop(0))
+    settings = load_settings(None if remote else project_folder(tuple(options["files"])))
+    strict, relative = options["strict"], options["relative_to_file"]
+    if relative is None and not os.environ.get("BUILDX_BAKE_FILE_RELATIVE_PATHS"):
+        relative = settings.file_relative_paths
     return LoadRequest(
         files=options["files"],
         targets=tuple(names),
@@ -174,8 +179,8 @@ def load_request(options: dict[str, Any]) -> LoadRequest:
         env=os.environ,
         cwd=Path.cwd(),
         stdin=sys.stdin.buffer.read() if "-" in options["files"] else None,
-        strict=options["strict"],
-        relative_to_file=options["relative_to_file"],
+        strict=settings.strict if strict is None else strict,
+        relative_to_file=relative,
         remote=tuple(remote),
     )
 

@@ -7,6 +7,8 @@ command's flag comes before the environment, that before the project's file, tha
     runtime = "crun"              # what runs steps: bubblewrap, crun, runc
     progress = "plain"            # as --progress
     max-parallelism = 8           # as --jobs
+    file-relative-paths = true    # as --file-relative-paths
+    strict = true                 # as --strict
 
     gc = true                     # collect garbage after builds
     gckeepduration = "60d"        # what nobody used for so long goes first
@@ -57,6 +59,8 @@ class Settings:
     runtime: str | None = None
     progress: str | None = None
     max_parallelism: int | None = None
+    file_relative_paths: bool | None = None
+    strict: bool | None = None
     gc: bool = True
     gc_keep_duration: float | None = None
     reserved_space: DiskSpace | None = None

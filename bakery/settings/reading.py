@@ -250,6 +250,8 @@ _TOP: _Decoders = {
     "root": ("root", _text),
     "runtime": ("runtime", _one_of(_RUNTIMES)),
     "progress": ("progress", _one_of(_PROGRESS)),
+    "file-relative-paths": ("file_relative_paths", _bool),
+    "strict": ("strict", _bool),
     "max-parallelism": ("max_parallelism", _count),
     "gc": ("gc", _bool),
     "gckeepduration": ("gc_keep_duration", _duration),
