@@ -10,6 +10,8 @@ import base64
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -20,7 +22,7 @@ from engine.errors import EngineError, ExportError
 from engine.events import Warned
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import PlatformImage, TargetImage
-from engine.llb.definition import Edge, Vertex
+from engine.llb.definition import Edge, Vertex, walk
 from engine.request import BuildRequest, CacheBackend, Outcome, TargetResult, Wanted
 from engine.telling import telling
 from engine.values import frozen
@@ -28,6 +30,7 @@ from engine.values import frozen
 if TYPE_CHECKING:
     from engine.cache.records import Record
     from engine.cache.remote.attributes import ExportOptions
+    from engine.cache.remote.blobs import CacheBlob
     from engine.cache.remote.chains import Chains
     from engine.cache.remote.contract import CachePlace
     from engine.cache.remote.importing import Imports
@@ -115,12 +118,17 @@ class CacheExchange:
     async def _write_to(self, export: _Export, recording: Recording, progress: Progress) -> Mapping[str, str]:
         from engine.cache.remote.contract import CacheChanged
         from engine.cache.remote.exporting import collect, merge
+        from engine.cache.remote.mounts import caches_of, pack_mounts
 
         context = _context(self._house, progress)
         progress("preparing build cache for export", 0, 0, False)
         mine = await collect([recording], export.options, self._policy, context)
         progress("preparing build cache for export", 0, 0, True)
-        if not any(item.results for item in mine):
+        if export.options.mounts:
+            vertices = walk(self._request.vertices, recording.roots)
+            caches = caches_of(vertices)
+            mine.mounts.update(await pack_mounts(caches, self._house.mounts, export.options.form, context))
+        if not mine.mounts and not any(item.results for item in mine):
             progress("skipping cache export for empty result", 0, 0, True)
             return {}
         if not export.options.merge:
@@ -164,7 +172,16 @@ class LazyImporter:
         chains = Chains()
         for other in read:
             chains.absorb(other)
+        for cache, blob in chains.mounts.items():
+            self._house.mounts.promise(cache, partial(self._fill, cache, blob))
         return Imports(chains, self._house.state)
+
+    async def _fill(self, cache: str, blob: CacheBlob, folder: Path) -> bool:
+        from engine.cache.remote.mounts import fill_mount
+
+        title = f"importing cache mount {cache}"
+        with telling(self._house.listener, sha256(title.encode()), title) as progress:
+            return await fill_mount(blob, folder, _context(self._house, progress))
 
     async def _read_one(self, place: CachePlace) -> Chains:
         from engine.cache.remote.chains import Chains

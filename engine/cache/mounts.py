@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from engine.snapshots.work import discard
 from engine.state import State
 from engine.tree import Tree
 from engine.values import frozen
+
+Filler = Callable[[Path], Awaitable[bool]]
+"""Fills an empty folder with what a cache held elsewhere; False, with a word to the user, if it cannot be had."""
 
 
 @frozen
@@ -48,6 +51,11 @@ class CacheMounts:
         self._state = state
         self._snapshots = snapshots
         self._waiters = trio.CapacityLimiter(1000)
+        self._promised: dict[str, Filler] = {}
+
+    def promise(self, cache: str, filler: Filler) -> None:
+        """Says what a cache begins with that is not there yet; `filler` is called when a step first wants it."""
+        self._promised[mount_name(cache, None)] = filler
 
     @asynccontextmanager
     async def acquire(self, cache: str, sharing: CacheSharing, seed: Seed | None = None) -> AsyncIterator[Path]:
@@ -62,6 +70,8 @@ class CacheMounts:
         number, lock = await self._lock(name, sharing)
         try:
             folder = self._state.mounts / f"{name}-{number}"
+            if name in self._promised and not folder.exists():
+                await self._fill(folder, self._promised.pop(name))
             await trio.to_thread.run_sync(self._open, folder, cache, seed)
             yield folder / "fs"
             self._note_use(folder.name)
@@ -146,6 +156,16 @@ class CacheMounts:
     def _open_lock(self, mount: str) -> int:
         path = self._state.locks / f"mount-{mount}"
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    async def _fill(self, folder: Path, filler: Filler) -> None:
+        new = self._snapshots.work.make("cache")
+        content = new / "fs"
+        content.mkdir()
+        content.chmod(0o755)
+        if await filler(content):
+            with suppress(OSError):  # somebody who shares it was faster
+                new.rename(folder)
+        discard(new)
 
     def _open(self, folder: Path, cache: str, seed: Seed | None) -> None:
         if not folder.exists():

@@ -155,7 +155,7 @@ class LayerExporter:
 
         snapshots = self._context.snapshots
         with self._context.blobs.writer() as writer:
-            packer = _Packer(writer, self._form)
+            packer = Packer(writer, self._form)
             try:
                 write_layer(snapshots.layer_path(layer), snapshots.tree(lower), packer, epoch=self._epoch)
             except OSError as error:
@@ -175,7 +175,7 @@ class LayerExporter:
 
             blobs = self._context.blobs
             with blobs.writer() as writer, blobs.open(given.blob.digest) as source:
-                packer, plain = _Packer(writer, self._form), decompressor(source)
+                packer, plain = Packer(writer, self._form), decompressor(source)
                 while piece := plain.read(_BITE):
                     packer.write(piece)
                 packed = packer.finish()
@@ -185,7 +185,7 @@ class LayerExporter:
 
         return replace(await trio.to_thread.run_sync(repack, limiter=limit), rewritten=None)
 
-    def _recorded(self, layer: LayerID, packed: _Packed) -> ExportedLayer:
+    def _recorded(self, layer: LayerID, packed: Packed) -> ExportedLayer:
         blob = packed.blob
         self._context.state.write(
             "INSERT OR REPLACE INTO layer_blobs (layer, digest, media_type, size, options) VALUES (?, ?, ?, ?, ?)",
@@ -258,12 +258,12 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 @frozen
-class _Packed:
+class Packed:
     blob: oci.Descriptor
     diff_id: Digest
 
 
-class _Packer:
+class Packer:
     """tar → its digest → compressor → its digest → blob. Runs in a thread of trio's, and stops when cancelled."""
 
     def __init__(self, writer: BlobWriter, form: LayerForm) -> None:
@@ -283,9 +283,9 @@ class _Packer:
             self._hash.update(data)
         self._compressor.write(memoryview(data))
 
-    def finish(self) -> _Packed:
+    def finish(self) -> Packed:
         self._compressor.close()
         size = self._writer.size
         digest = self._writer.commit()
         diff_id = Digest(f"sha256:{self._hash.hexdigest()}") if self._hash else digest
-        return _Packed(oci.Descriptor(_MEDIA_TYPES[self._compression], digest, size), diff_id)
+        return Packed(oci.Descriptor(_MEDIA_TYPES[self._compression], digest, size), diff_id)

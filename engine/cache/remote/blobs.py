@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine import oci
+from engine.cache.remote.config import NO_TIME, LayerFacts
 from engine.digests import Digest, parse_digest
 from engine.exporters.gotime import nanoseconds
 from engine.exporters.layers import ExportedLayer, with_types
@@ -50,6 +51,18 @@ def annotated_blob(descriptor: oci.Descriptor, origin: str) -> CacheBlob | None:
 def exported_blob(layer: ExportedLayer, created: str) -> CacheBlob:
     """The blob of a layer that was made for export, or that is passed on as it came."""
     return CacheBlob(with_types(layer.blob, oci_types=True), layer.diff_id, layer.origin, created, layer.description)
+
+
+def facts_of(blob: CacheBlob) -> LayerFacts:
+    """What a config says of a blob."""
+    found = blob.descriptor
+    return LayerFacts(found.media_type, blob.diff_id, found.size, blob.created or NO_TIME)
+
+
+def blob_of(digest: Digest, facts: LayerFacts, origin: str) -> CacheBlob:
+    """The blob that a config tells about."""
+    created = "" if facts.created == NO_TIME else facts.created
+    return CacheBlob(oci.Descriptor(facts.media_type, digest, facts.size), facts.diff_id, origin, created)
 
 
 def described(blob: CacheBlob, *, oci_types: bool = True) -> oci.Descriptor:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.cache.remote.blobs import CacheBlob
-from engine.cache.remote.config import CacheConfig, CacheLayer, CacheLink, CacheRecord, CacheResult
+from engine.cache.remote.blobs import CacheBlob, facts_of
+from engine.cache.remote.config import CacheConfig, CacheLayer, CacheLink, CacheRecord, CacheResult, MountContent
 from engine.digests import Digest, sha256
 from engine.exporters.gotime import nanoseconds
 from engine.values import frozen
@@ -67,6 +67,8 @@ class Chains:
     def __init__(self) -> None:
         self._roots: dict[Digest, Item] = {}
         self._items: dict[Item, None] = {}
+        self.mounts: dict[str, CacheBlob] = {}
+        """What cache mounts hold, by their ID."""
 
     def __len__(self) -> int:
         return len(self._items)
@@ -132,6 +134,7 @@ class Chains:
         for item in other.in_order():
             inputs = [[Link(copies[link.item], link.selector) for link in links] for links in item.parents]
             copies[item] = self.add(item.digest, inputs, item.results)
+        self.mounts.update(other.mounts)
 
     def add_config(self, config: CacheConfig, blobs: Mapping[Digest, CacheBlob]) -> None:
         """Adds all records of a config. Results whose blobs are not all among `blobs` are left out."""
@@ -140,6 +143,7 @@ class Chains:
             record = config.records[number]
             inputs = [[Link(items[link.record], link.selector) for link in links] for links in record.inputs]
             items[number] = self.add(record.digest, inputs, _remotes(config, record, blobs))
+        self.mounts.update({mount.cache: blobs[mount.blob] for mount in config.mounts if mount.blob in blobs})
 
     def config(self) -> tuple[CacheConfig, list[CacheBlob]]:
         """The graph as a config, the same for the same graph, and the blobs of its layers in their order."""
@@ -156,7 +160,8 @@ class Chains:
             best = item.best()
             results = (CacheResult(layers.numbers(best), best.created),) if best and best.blobs else ()
             records.append(CacheRecord(item.digest, inputs, results))
-        return CacheConfig(layers.layers, tuple(records)), layers.blobs
+        mounts = (MountContent(cache, b.descriptor.digest, facts_of(b)) for cache, b in sorted(self.mounts.items()))
+        return CacheConfig(layers.layers, tuple(records), tuple(mounts)), layers.blobs
 
     def _names(self) -> dict[Item, Digest]:
         """A name for each item that says all it is made of, so that the order does not hang on how it was built."""
@@ -184,6 +189,7 @@ class Chains:
         """The same graph less some results, and less the items that then lead to no result any more."""
         gone = set(dropped)
         kept = Chains()
+        kept.mounts.update(self.mounts)
         copies: dict[Item, Item] = {}
         useful = self._useful(gone)
         for item in self.in_order():

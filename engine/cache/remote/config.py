@@ -24,6 +24,8 @@ PEER_LIMIT = 1 << 20
 MAX_CONFIG = 16 << 20
 """Bytes of a config that are read at most."""
 MAX_RECORDS = 100_000
+MOUNTS_KEY = "bakery.mounts"
+"""Where cache mounts are in a config."""
 MAX_CHAIN = oci.MAX_LAYERS
 """Layers of one result that are believed at most."""
 NO_PARENT = -1
@@ -80,11 +82,21 @@ class CacheRecord:
 
 
 @frozen
+class MountContent:
+    """What a cache mount holds, as a tar. BuildKit knows no such thing, and passes over it."""
+
+    cache: str
+    blob: Digest
+    facts: LayerFacts
+
+
+@frozen
 class CacheConfig:
     """A whole config. Made by `parse_config`, it has no cycles and no number that names nothing."""
 
     layers: tuple[CacheLayer, ...] = ()
     records: tuple[CacheRecord, ...] = ()
+    mounts: tuple[MountContent, ...] = ()
 
     def chain(self, top: int) -> tuple[int, ...]:
         """The layers from the lowest to `top`."""
@@ -108,7 +120,8 @@ def parse_config(data: bytes) -> CacheConfig:
     document = _typed(_load(data), dict, "the cache config")
     layers = tuple(_layer(item) for item in _items(document, "layers"))
     _check_layers(layers)
-    return _with_records(layers, _items(document, "records"))
+    config = _with_records(layers, _items(document, "records"))
+    return CacheConfig(config.layers, config.records, tuple(_mount(item) for item in _items(document, MOUNTS_KEY)))
 
 
 def parse_inline(data: bytes, blobs: Sequence[Digest]) -> CacheConfig:
@@ -156,6 +169,14 @@ def _facts(value: Any) -> LayerFacts | None:
         _typed(fields.get("size", 0), int, "the size of a layer"),
         _time(fields.get("createdAt")),
     )
+
+
+def _mount(item: Any) -> MountContent:
+    fields = _typed(item, dict, "a cache mount")
+    facts = _facts(fields)
+    if facts is None:
+        raise MalformedCache("a cache mount in the cache config has no diffID")
+    return MountContent(_typed(fields.get("cache"), str, "the ID of a cache mount"), _digest(fields.get("blob")), facts)
 
 
 def _check_layers(layers: Sequence[CacheLayer]) -> None:
@@ -265,6 +286,8 @@ def config_bytes(config: CacheConfig) -> bytes:
         fields["layers"] = [_layer_fields(layer) for layer in config.layers]
     if config.records:
         fields["records"] = list(record_fields(config))
+    if config.mounts:
+        fields[MOUNTS_KEY] = [{"cache": m.cache, "blob": m.blob, **_fact_fields(m.facts)} for m in config.mounts]
     return oci.go_json(fields)
 
 
@@ -293,14 +316,17 @@ def _layer_fields(layer: CacheLayer) -> dict[str, Any]:
     if layer.parent:
         fields["parent"] = layer.parent
     if layer.facts:
-        facts = layer.facts
-        fields["annotations"] = {
-            "mediaType": facts.media_type,
-            "diffID": facts.diff_id,
-            "size": facts.size,
-            "createdAt": facts.created,
-        }
+        fields["annotations"] = _fact_fields(layer.facts)
     return fields
+
+
+def _fact_fields(facts: LayerFacts) -> dict[str, Any]:
+    return {
+        "mediaType": facts.media_type,
+        "diffID": facts.diff_id,
+        "size": facts.size,
+        "createdAt": facts.created,
+    }
 
 
 def _link_fields(link: CacheLink) -> dict[str, Any]:

@@ -78,6 +78,9 @@ def merge(mine: Chains, theirs: Chains, now: float | None = None) -> Chains:
     joined.absorb(theirs)
     joined.absorb(mine)
     since = (time.time() if now is None else now) - KEPT_FOR
+    for cache, blob in theirs.mounts.items():
+        if cache not in mine.mounts and (blob.seconds or 0.0) < since:
+            del joined.mounts[cache]
     dropped = {
         result
         for item in joined

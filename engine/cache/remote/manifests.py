@@ -140,7 +140,8 @@ def make_image(chains: Chains, *, image_manifest: bool, oci_types: bool) -> Cach
     `image_manifest`: as an image's manifest, which every registry takes; else as an index of blobs, the older form.
     """
     config, blobs = chains.config()
-    if not config.layers:
+    blobs += chains.mounts.values()
+    if not blobs:
         return None
     data = cache_config.config_bytes(config)
     descriptors = [described(blob, oci_types=oci_types or image_manifest) for blob in blobs]

@@ -49,10 +49,10 @@ class Recording:
 
     def __init__(self, solved: Solved, roots: Iterable[Edge], state: State, checksum: Checksum) -> None:
         self._solved = solved
-        self._roots = list(roots)
+        self.roots = list(roots)
         self._state = state
         self._checksum = checksum
-        self._order = list(walk(solved.vertices, self._roots))
+        self._order = list(walk(solved.vertices, self.roots))
         self._known = self._records()
 
     def _records(self) -> dict[Digest, _Known]:
@@ -67,7 +67,7 @@ class Recording:
 
     def final_layers(self) -> set[LayerID]:
         """The layers of the results themselves: all that a cache of mode `min` holds."""
-        return {layer for edge in self._roots if (s := self._snapshot(edge)) for layer in s.layers}
+        return {layer for edge in self.roots if (s := self._snapshot(edge)) for layer in s.layers}
 
     def results(self, policy: ExportPolicy, within: set[LayerID] | None = None) -> dict[Edge, Snapshot]:
         """The results that are to be exported; `within`: only those made of these layers alone."""
