@@ -108,6 +108,7 @@ class Arithmetic:
     graph: Graph
     records: Memory = field(default_factory=Memory)
     ran: Counter[str] = field(default_factory=Counter)
+    finished: Counter[str] = field(default_factory=Counter)
     behaviour: dict[str, Any] = field(default_factory=dict)
     hashed: Counter[str] = field(default_factory=Counter)
     memory: Remembering = field(default_factory=lambda: Remembering())
@@ -147,21 +148,28 @@ class Arithmetic:
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             await trio.lowlevel.checkpoint()
-            if name in self.behaviour:
-                out = await self.behaviour[name](*map(number, inputs))
-                return [snapshot(out)]
-            return [snapshot(sum(map(number, inputs)))]
+            values = list(map(number, inputs))
+            out = await self.behaviour[name](*values) if name in self.behaviour else sum(values)
+            self.finished[name] += 1
+            return [snapshot(out)]
         finally:
             self.at_once -= 1
 
     @asynccontextmanager
     async def try_lock(self, key: str) -> AsyncIterator[bool]:
         await trio.lowlevel.checkpoint()
-        yield key not in self.locked
+        if key in self.locked:
+            yield False
+            return
+        self.locked[key] = trio.Event()
+        try:
+            yield True
+        finally:
+            self.locked.pop(key).set()
 
     async def wait_lock(self, key: str) -> None:
-        await self.locked[key].wait()
-        self.locked.pop(key, None)
+        if key in self.locked:
+            await self.locked[key].wait()
 
     async def compare(self, question: LocalQuestion, before: Digest) -> TreeChanges | None:
         raise AssertionError("there are no folders here")
