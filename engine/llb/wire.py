@@ -14,7 +14,7 @@ import base64
 import dataclasses
 from collections.abc import Callable
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, TypeVar
 
 from engine.values import frozen
@@ -118,8 +118,13 @@ def _camel(name: str) -> str:
 # ---------------------------------------------------------------- writing
 
 
+_SMALL = tuple(bytes((value,)) for value in range(0x80))
+
+
 def varint(value: int) -> bytes:
     """A base-128 varint; negative numbers as 64-bit two's complement."""
+    if 0 <= value < 0x80:
+        return _SMALL[value]
     value &= _MASK64
     out = bytearray()
     while value > 0x7F:
@@ -131,7 +136,7 @@ def varint(value: int) -> bytes:
 
 def encode(message: Any) -> bytes:
     """The deterministic bytes of a record."""
-    return b"".join(part for write, name in _writers(message.__class__) if (part := write(getattr(message, name))))
+    return b"".join([part for write, name in _writers(message.__class__) if (part := write(getattr(message, name)))])
 
 
 @cache
@@ -150,11 +155,23 @@ def _writer(spec: FieldSpec) -> Encoder:
         )
     if kind.repeated and _is_number(kind):
         return lambda items: key + _sized(b"".join(map(value, items))) if items else b""
+    if kind.repeated and kind.scalar == "string":
+        return _texts_writer(key)
     if kind.repeated:
-        return lambda items: b"".join(key + value(item) for item in items)
+        return lambda items: b"".join([key + value(item) for item in items])
     if spec.oneof or kind.record:
         return lambda item: b"" if item is None else key + value(item)
     return lambda item: key + value(item) if item else b""
+
+
+def _texts_writer(key: bytes) -> Encoder:
+    """For lists of texts. Steps in a row have the same environment, so the last few are remembered."""
+
+    @lru_cache(maxsize=8)
+    def texts(items: tuple[str, ...]) -> bytes:
+        return b"".join([key + _sized(item.encode()) for item in items])
+
+    return lambda items: texts(items) if items else b""
 
 
 def _is_number(kind: Kind) -> bool:
