@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from contestants import Bakery, Contestant, Peer
 from workloads import WORKLOADS, Phase, Workload
 
-BASE = Path(__file__).resolve().parent.parent / ".cache" / "images" / "busybox"
+BASE = Path(__file__).resolve().parent.parent / "examples" / "hello" / ".base"
 
 
 def timed(contestant: Contestant, folder: Path, workload: Workload) -> float:
@@ -48,7 +48,8 @@ def measure(workload: Workload, contestants: list[Contestant], runs: int) -> dic
         for contestant in contestants:
             folder = Path(tempfile.mkdtemp(prefix="bench-"))
             try:
-                workload.make(folder, f"oci-layout://{BASE}", os.environ.get("BENCH_REGISTRY", "localhost:5000"))
+                shutil.copytree(BASE, folder / ".base")
+                workload.make(folder, "oci-layout://.base", os.environ.get("BENCH_REGISTRY", "localhost:5000"))
                 for phase in workload.phases:
                     seconds[phase.name][contestant.name].append(one_phase(phase, contestant, folder, workload))
             finally:
