@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import field
 
-from engine.errors import ExportError, UnsupportedError
+from engine.errors import ExportError
 from engine.exporters.contract import Export
 from engine.values import frozen
 
@@ -14,7 +14,7 @@ _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _ANNOTATION = re.compile(r"annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)")
 _ANNOTATION_LEVELS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
-_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0)}
+_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0), "estargz": range(10)}
 
 IMAGE_KEYS = (
     "name",
@@ -126,7 +126,7 @@ class ImageOptions:
 
 
 def image_options(export: Export) -> ImageOptions:
-    """The image options of an output. Raises ExportError, UnsupportedError."""
+    """The image options of an output. Raises ExportError."""
     attributes = export.attributes
     options = ImageOptions(
         names=tuple(name.strip() for name in attributes.get("name", "").split(",") if name.strip()),
@@ -139,8 +139,10 @@ def image_options(export: Export) -> ImageOptions:
         inline=flag(attributes, "attestation-inline", default=export.type in ("image", "registry")),
     )
     if not options.oci_types:
-        if options.form.compression == "zstd":
-            raise ExportError('the attributes "compression=zstd" and "oci-mediatypes=false" exclude each other')
+        if options.form.compression in ("zstd", "estargz"):
+            raise ExportError(
+                f'the attributes "compression={options.form.compression}" and "oci-mediatypes=false" exclude each other'
+            )
         if any(annotation.level != "manifest" for annotation in options.annotations):
             raise ExportError('only manifests can have annotations with "oci-mediatypes=false"')
     return options
@@ -148,8 +150,6 @@ def image_options(export: Export) -> ImageOptions:
 
 def _form(attributes: Mapping[str, str]) -> LayerForm:
     compression = attributes.get("compression", "gzip")
-    if compression == "estargz":
-        raise UnsupportedError("layers cannot be packed as estargz yet", hint="use compression=zstd or gzip")
     if compression not in _LEVELS:
         raise ExportError(f'unknown compression "{compression}"', hint=did_you_mean(compression, _LEVELS))
     level, text = None, attributes.get("compression-level")

@@ -203,7 +203,7 @@ def _layer_descriptor(layer: ExportedLayer, options: ImageOptions) -> oci.Descri
     blob = with_types(layer.blob, oci_types=options.oci_types)
     if layer.rewritten is None or not options.oci_types:
         return blob
-    return replace(blob, annotations={_REWRITTEN: str(layer.rewritten)})
+    return replace(blob, annotations={**blob.annotations, _REWRITTEN: str(layer.rewritten)})
 
 
 def _make_index(

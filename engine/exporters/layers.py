@@ -8,6 +8,7 @@ with the digest of the tar, so the next export of the layer reads nothing.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from engine.archive.compression import Compression
 from engine.digests import Digest, parse_digest
 from engine.errors import EngineError, ExportError
 from engine.exporters.attributes import LayerForm
+from engine.exporters.estargz import SIZE_ANNOTATION, TOC_ANNOTATION, EstargzWriter
 from engine.results import LayerID, Snapshot
 from engine.sources.layers import LAYOUT_ORIGIN, OBJECTS_ORIGIN, LayerBlob
 from engine.values import frozen
@@ -116,8 +118,9 @@ class LayerExporter:
         )
         for media_type, digest, size, options in rows:
             if self._context.blobs.has(digest):
-                diff_id = parse_digest(options.rpartition(" diff=")[2])
-                return self._described(layer, oci.Descriptor(media_type, digest, size), diff_id)
+                diff_id, _, annotations = options.rpartition(" diff=")[2].partition(" ")
+                blob = oci.Descriptor(media_type, digest, size, annotations=json.loads(annotations or "{}"))
+                return self._described(layer, blob, parse_digest(diff_id))
         return None
 
     def _given(self, layer: LayerID) -> ExportedLayer | None:
@@ -179,7 +182,7 @@ class LayerExporter:
                 while piece := plain.read(_BITE):
                     packer.write(piece)
                 packed = packer.finish()
-            if packed.diff_id != given.diff_id:
+            if packed.source != given.diff_id:
                 raise ExportError(f"the layer {given.blob.digest} is not what its image said it was")
             return self._recorded(given.layer, packed)
 
@@ -193,7 +196,8 @@ class LayerExporter:
             blob.digest,
             blob.media_type,
             blob.size,
-            f"{self._key} diff={packed.diff_id}",
+            f"{self._key} diff={packed.diff_id}"
+            + (f" {json.dumps(dict(blob.annotations), sort_keys=True)}" if blob.annotations else ""),
         )
         return self._described(layer, blob, packed.diff_id)
 
@@ -259,8 +263,14 @@ def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 @frozen
 class Packed:
+    """A packed tar: its blob, the digest of the tar inside of it, and that of the tar that came.
+
+    The two differ only where the form adds to the tar, as eStargz does.
+    """
+
     blob: oci.Descriptor
     diff_id: Digest
+    source: Digest
 
 
 class Packer:
@@ -270,8 +280,9 @@ class Packer:
         from engine.archive.compression import compressor
 
         self._writer = writer
-        self._compression = Compression(form.compression)
-        self._compressor = compressor(writer, self._compression, form.level)
+        self._stargz = EstargzWriter(writer, form.level) if form.compression == "estargz" else None
+        self._compression = Compression.GZIP if self._stargz else Compression(form.compression)
+        self._compressor = self._stargz or compressor(writer, self._compression, form.level)
         # Without compression the blob's own digest is the tar's: hashing twice would be a waste.
         self._hash = None if self._compression is Compression.UNCOMPRESSED else hashlib.sha256()
 
@@ -287,5 +298,9 @@ class Packer:
         self._compressor.close()
         size = self._writer.size
         digest = self._writer.commit()
-        diff_id = Digest(f"sha256:{self._hash.hexdigest()}") if self._hash else digest
-        return Packed(oci.Descriptor(_MEDIA_TYPES[self._compression], digest, size), diff_id)
+        source = Digest(f"sha256:{self._hash.hexdigest()}") if self._hash else digest
+        blob = oci.Descriptor(_MEDIA_TYPES[self._compression], digest, size)
+        if self._stargz is None:
+            return Packed(blob, source, source)
+        annotations = {TOC_ANNOTATION: self._stargz.toc_digest, SIZE_ANNOTATION: str(self._stargz.uncompressed)}
+        return Packed(replace(blob, annotations=annotations), self._stargz.diff_id, source)

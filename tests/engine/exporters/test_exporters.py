@@ -441,6 +441,24 @@ def test_cacheonly_writes_nothing(state: State, store: SnapshotStore) -> None:
     assert state.query("SELECT * FROM blobs") == []
 
 
+def test_estargz_layers_are_found_again_with_their_tables(state: State, store: SnapshotStore, tmp_path: Path) -> None:
+    image = target(two_layers(store))
+    manifests = []
+    for name in ("one.tar", "two.tar"):
+        export(state, store, image, "oci", dest=str(tmp_path / name), compression="estargz")
+        manifest, config = Layout(tmp_path / name).image()
+        manifests.append(manifest)
+        for layer, diff_id in zip(manifest["layers"], config["rootfs"]["diff_ids"], strict=True):
+            assert set(layer["annotations"]) == {
+                "containerd.io/snapshot/stargz/toc.digest",
+                "io.containers.estargz.uncompressed-size",
+            }
+            plain = decompressor(io.BytesIO(Layout(tmp_path / name).blob(layer["digest"]))).read(-1)
+            assert sha256(plain) == diff_id
+    assert manifests[0] == manifests[1]
+    skopeo("copy", f"oci-archive:{tmp_path / 'one.tar'}", f"dir:{tmp_path / 'dir'}")
+
+
 # ---- what makes no sense
 
 
