@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bakery.history.shelf import EVENTS, Shelf
 from bakery.values import frozen
+from engine.events import How
 
-BUILDS_READ = 5
+BUILDS_READ, SUMMARIES_READ = 5, 50
 BYTES_READ = 4 * 1024 * 1024
 """No more is read than this, so that an estimate stays cheaper than what it is good for."""
 
@@ -26,16 +27,19 @@ class Durations:
 
 
 def past_durations(shelf: Shelf, folder: str) -> Durations:
-    """What the latest builds of a folder tell; the newest counts."""
+    """What the latest builds of a folder tell in which anything was done; the newest counts."""
     found = Durations({}, {})
     room = BYTES_READ
-    for summary in [s for s in shelf.list(limit=4 * BUILDS_READ) if s.folder == folder and s.seconds][:BUILDS_READ]:
+    worked = [s for s in shelf.list(SUMMARIES_READ) if s.folder == folder and (s.hits < s.steps or not s.steps)]
+    for summary in worked[:BUILDS_READ]:
         build = shelf.open(summary.id)
         room -= (build.path / EVENTS).stat().st_size
         if room < 0:
             break
         for vertex in build.vertices:
-            if vertex.state == "ran":
+            # A step known by its content once its inputs were made anew is likely to be that again: it takes no time.
+            by_content = vertex.decided is not None and vertex.decided.how is How.CONTENT
+            if vertex.state == "ran" or (vertex.state == "hit" and by_content):
                 found.by_digest.setdefault(vertex.digest, vertex.seconds)
                 for target in vertex.targets:
                     found.by_name.setdefault((target, vertex.name), vertex.seconds)

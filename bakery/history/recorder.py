@@ -30,8 +30,10 @@ KEPT_METADATA = ("containerimage.digest", "containerimage.config.digest", "image
 
 
 def new_id() -> str:
-    """A name for a build: sortable by time (UTC), short, and unlike any other."""
-    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + os.urandom(2).hex()
+    """A name for a build: sortable by time (UTC, to 1/4096 of a second), short, and hardly like any other."""
+    now = time.time()
+    part = int(now % 1 * 4096) << 4 | os.urandom(1)[0] & 15
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{part:04x}"
 
 
 class Recorder:
@@ -42,7 +44,6 @@ class Recorder:
 
     def __init__(self, root: Path, keep: int) -> None:
         self.id = new_id()
-        self.folder = root / BUILDS / self.id
         self.root = root
         self._shelf = Shelf(root)
         self._keep = keep
@@ -63,14 +64,30 @@ class Recorder:
         """Writes what is known so far."""
         try:
             self._checkout = find_checkout(cwd)
-            facts = {"id": self.id, "began": self._began, **gather(project, argv, env, cwd, self._checkout)}
-            self.folder.mkdir(parents=True, mode=0o700)
+            facts = gather(project, argv, env, cwd, self._checkout)
+            self._make_folder()
+            facts = {"id": self.id, "began": self._began, **facts}
             events, logs = (_append(self.folder / name) for name in (EVENTS, LOGS))
             fcntl.flock(events, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._files = events, logs
             self._write_json(FACTS, facts)
         except Exception as fault:  # no history is better than no build
             self._give_up(fault)
+
+    @property
+    def folder(self) -> Path:
+        """Where it is written."""
+        return self.root / BUILDS / self.id
+
+    def _make_folder(self) -> None:
+        (self.root / BUILDS).mkdir(parents=True, exist_ok=True, mode=0o700)
+        while True:
+            try:
+                return self.folder.mkdir(mode=0o700)
+            except FileExistsError:  # another build began in the same moment, or there is a file in the way
+                if not (self.root / BUILDS).is_dir():
+                    raise
+                self.id = new_id()
 
     def listen(self, event: Event) -> None:
         """Takes an event in; returns at once and never raises."""

@@ -161,6 +161,26 @@ def test_damage_is_passed_over(shelf: Shelf, record: Callable[..., RecordedBuild
         shelf.open("last")
 
 
+def test_builds_that_begin_together_have_folders_of_their_own(
+    tmp_path: Path, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = iter(["20200101-000000-0000"] * 3 + ["20200101-000000-0001"])
+    monkeypatch.setattr("bakery.history.recorder.new_id", lambda: next(ids))
+    for _ in range(2):
+        Recorder(tmp_path, keep=100).begin(PROJECT, [], {}, tmp_path)
+    assert shelf.ids() == ["20200101-000000-0000", "20200101-000000-0001"]
+
+
+def test_builds_are_in_the_order_in_which_they_began(tmp_path: Path, shelf: Shelf) -> None:
+    made = []
+    for _ in range(5):
+        recorder = Recorder(tmp_path, keep=100)
+        recorder.begin(PROJECT, [], {}, tmp_path)
+        made.append(recorder.id)
+        recorder.finish(RESULT)
+    assert shelf.ids() == made
+
+
 def test_an_interrupted_build_says_so(tmp_path: Path, shelf: Shelf) -> None:
     for error, state in [
         (KeyboardInterrupt(), "interrupted"),
