@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bakery.config.target import Target
 
 _REMOTE = re.compile(r"^(https?://|git://|ssh://|git@|github\.com/)|^[\w.-]+@[\w.-]+:")
+_WEB = re.compile(r"https?://")
 _RESOURCES = {
     "memory": "memory",
     "memory-swap": "memswap",
@@ -129,6 +130,9 @@ def _main_context(
     locals_["context"] = LocalFolder("context", folder)
     if target.dockerfile_inline is not None:
         locals_["dockerfile"] = LocalFolder("dockerfile", folder)
+        return
+    if _WEB.match(target.dockerfile):
+        options["filename"] = target.dockerfile
         return
     dockerfile = target.dockerfile.removeprefix("cwd://")
     path = (around.cwd if target.dockerfile.startswith("cwd://") else folder) / dockerfile

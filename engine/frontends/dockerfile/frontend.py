@@ -22,7 +22,8 @@ from engine.frontends.dockerfile.parser import parse
 from engine.frontends.dockerfile.source import DockerfileError, Source
 from engine.llb.ops import Platform
 
-_OWN = frozenset({"docker.io/docker/dockerfile", "docker.io/docker/dockerfile-upstream"})
+# Mirrors keep the last parts of the path: `registry.example/hub/docker/dockerfile:1` is this frontend as well.
+_OWN = ("/docker/dockerfile", "/docker/dockerfile-upstream")
 _SYNTAX_ARG = "BUILDKIT_SYNTAX"
 _CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 
@@ -117,8 +118,7 @@ def check_syntax(source: Source, argument: str) -> None:
     if not wanted:
         return
     try:
-        name = reference.parse(wanted)
-        known = f"{name.domain}/{name.path}" in _OWN
+        known = f"/{reference.parse(wanted).path}".endswith(_OWN)
     except reference.BadReference:
         known = False
     if not known:

@@ -79,6 +79,8 @@ async def load(request: FrontendRequest, bridge: Bridge) -> Context:
     if from_context is not None:
         files = await bridge.files(from_context.define(platforms.host()))
         return Context(Source(filename, await _read_dockerfile(files, filename)), remote, None, ())
+    if _HTTP.match(filename):
+        return Context(await _download_dockerfile(bridge, filename), remote, local, _ignored(local, None))
     folder = request.locals.get(options.get("dockerfilekey", "dockerfile"))
     if folder is None:
         raise DefinitionError("the build has no folder to read the Dockerfile from")
@@ -120,6 +122,13 @@ async def _http_context(bridge: Bridge, url: str, filename: str) -> tuple[State,
     if not is_archive(head):
         return state, _DOWNLOAD
     return scratch().file(copy(state, "/" + _DOWNLOAD, "/", options=CopyOptions(attempt_unpack=True))), filename
+
+
+async def _download_dockerfile(bridge: Bridge, url: str) -> Source:
+    """A Dockerfile from a web server, for a context that is elsewhere."""
+    state = sources.http(url, filename=DOCKERFILE, label=Label(internal(f"load build definition from {url}")))
+    files = await bridge.files(state.define(platforms.host()))
+    return Source(posixpath.basename(url) or DOCKERFILE, await _read_dockerfile(files, DOCKERFILE))
 
 
 def is_archive(data: bytes) -> bool:

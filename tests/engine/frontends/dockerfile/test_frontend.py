@@ -16,7 +16,8 @@ from engine.frontends.dockerfile.instructions import Instruction
 from engine.frontends.dockerfile.lower.scope import Observer
 from engine.frontends.dockerfile.lower.stage import Stage
 from engine.llb import image, mkdir
-from tests.support.dockerfile_cases import AMD64, RecordedBridge, lower
+from engine.llb.definition import Definition
+from tests.support.dockerfile_cases import AMD64, RecordedBridge, TreeFiles, lower
 
 BASE = "FROM localhost:5000/busybox:1.35\n"
 
@@ -99,11 +100,35 @@ def test_a_dockerfile_is_never_read_outside_its_folder(tmp_path: Path) -> None:
 
 
 def test_another_frontend_is_refused_with_a_next_step(tmp_path: Path) -> None:
-    assert names(build(tmp_path, "# syntax=docker/dockerfile:1.7-labs\n" + BASE))
+    for known in (
+        "docker/dockerfile:1.7-labs",
+        "registry.example/hub/docker/dockerfile:1",
+        "docker/dockerfile-upstream",
+    ):
+        assert names(build(tmp_path, f"# syntax={known}\n" + BASE))
     with pytest.raises(UnsupportedError, match="example/other:2") as caught:
         build(tmp_path, "# syntax=example/other:2\n" + BASE)
     assert caught.value.hint
     assert caught.value.places
+    with pytest.raises(UnsupportedError):
+        build(tmp_path, "# syntax=mydocker/dockerfile\n" + BASE)
+
+
+def test_a_dockerfile_can_lie_on_a_web_server_and_its_context_here(tmp_path: Path) -> None:
+    class Web(RecordedBridge):
+        async def files(self, definition: Definition) -> TreeFiles:
+            source = next(vertex.op.source for vertex in definition.walk() if vertex.op.source)
+            self.asked.append(source.identifier)
+            return TreeFiles(tmp_path / "web")
+
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "Dockerfile").write_text(BASE + "COPY here /\n")
+    bridge, address = Web(), "https://example.com/x/app.Dockerfile"
+    result = trio.run(lower, request(tmp_path, None, filename=address), bridge)
+    assert bridge.asked[0] == address
+    assert names(result)[-1] == "[2/2] COPY here /"
+    sources = [vertex.op.source.identifier for vertex in result.platforms[0].definition.walk() if vertex.op.source]
+    assert "local://context" in sources
 
 
 def test_what_the_peer_accepts_in_silence_is_warned_of(tmp_path: Path) -> None:
