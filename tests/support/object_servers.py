@@ -89,7 +89,7 @@ def s3_server() -> Iterator[Objects]:
     def answer(request: BaseHTTPRequestHandler, body: bytes) -> Answer:
         if problem := signature_problem(request, body):
             return 403, f"<Error><Code>SignatureDoesNotMatch</Code><Message>{problem}</Message></Error>".encode(), {}
-        key = unquote(request.path)
+        key = unquote(urlsplit(request.path).path)
         if request.command == "PUT":
             source = request.headers.get("x-amz-copy-source")
             world.objects[key] = world.objects[unquote(source)] if source else body
@@ -199,7 +199,7 @@ def actions_server() -> Iterator[Actions]:
         else:
             assert request.headers["x-ms-blob-type"] == "BlockBlob"
             world.blocks[key] = body
-        return 201, b"", {}
+        return 201, b"", {"x-ms-request-id": "1", "ETag": '"1"'}
 
     with serving(world, answer):
         yield world
