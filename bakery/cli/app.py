@@ -25,6 +25,7 @@ VERBS = {
     "fmt": "Lay out HCL files.",
     "history": "Look at the builds that were made.",
     "images": "Look at, copy, tag and compare images.",
+    "inspect": "Show what this machine can build, and with what.",
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",
     "lock": "Write down what images, git refs and URLs mean.",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakery.cli import examples
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import debug_options, load_request
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from engine.request import BuildRequest, BuildResult, Shell
 
 
-@click.command("debug")
+@click.command("debug", epilog=examples.DEBUG)
 @click.argument("place", metavar="TARGET[/STEP]")
 @debug_options
 def debug(place: str, **options: Any) -> int:
@@ -28,13 +29,6 @@ def debug(place: str, **options: Any) -> int:
     The shell has the step's file system as it was before the step, or after it has failed, with its mounts, secrets,
     environment and user. What is changed there goes nowhere. Without a step, the target is built and the shell opens
     where a step fails.
-
-    \b
-    Examples:
-      bakery debug app              build app; a shell where a step fails
-      bakery debug app/4            a shell in place of step 4, shown as [4/7]
-      bakery debug "app/build 2"    in place of [build 2/5]
-      bakery debug "app/npm ci"     in place of the step with that in its name
     """
     target, _, step = place.partition("/")
     request = load_request({**options, "names": [target]})

@@ -27,6 +27,18 @@ Examples:
   bakery convert -f compose.yaml > bakery.hcl      Compose to HCL
   bakery convert -f docker-bake.hcl --to json      HCL to JSON"""
 
+DEBUG = """\b
+Examples:
+  bakery debug app              build app; a shell where a step fails
+  bakery debug app/4            a shell in place of step 4, shown as [4/7]
+  bakery debug "app/build 2"    in place of [build 2/5]
+  bakery debug "app/npm ci"     in place of the step with that in its name"""
+
+INSPECT = """\b
+Examples:
+  bakery inspect                 users, runtimes, platforms and folders
+  bakery inspect --format json   for programs"""
+
 FMT = """\b
 Examples:
   bakery fmt                  lay out all *.hcl of this folder

@@ -176,6 +176,7 @@ class ExecOperation:
             resources=self._vertex.note.resources,
             cgroup_parent=meta.cgroup_parent,
             readonly_root=root.readonly,
+            architecture=self._vertex.op.platform.architecture if self._vertex.op.platform else "",
         )
 
     def _environment(self, home: str, context: StepContext, secrets: list[bytes]) -> tuple[str, ...]:

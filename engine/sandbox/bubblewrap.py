@@ -14,7 +14,7 @@ import trio
 from engine.errors import StepError
 from engine.events import Stream
 from engine.llb.ops import NetMode, SecurityMode
-from engine.sandbox import process
+from engine.sandbox import emulation, process
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
 from engine.sandbox.entry import NOT_EXECUTABLE, entry, not_executable
@@ -39,6 +39,7 @@ class Bubblewrap:
         All processes of the step have `no_new_privs`, for bubblewrap knows no other way: set-user-ID programs, such as
         sudo in the hands of an ordinary user, give no privileges. An OCI runtime does without it, as BuildKit does.
         """
+        emulating = await emulation.emulating(step.architecture)
         listener = process.Listener(output)
         with ExitStack() as files:
             info, info_end = process.pipe(files)
@@ -53,19 +54,25 @@ class Bubblewrap:
                 text = info.read(_INFO)
                 return int(json.loads(text)["child-pid"]) if text else None
 
-            own_sys = step.network is NetMode.NONE or user_namespace.mounts_sysfs()
+            confined = emulating is not None or user_namespace.ids() is not Ids.ALL
+            own_sys = step.network is NetMode.NONE or (emulating is None and user_namespace.mounts_sysfs())
             program = entry(step, status_end.fileno(), own_sys)
             launcher = program.memory_file()
             files.callback(os.close, launcher)
             args = [
                 self._binary,
-                *_arguments(step, root, info_end.fileno()),
+                *(("--userns", str(emulating)) if emulating is not None else ()),
+                *_arguments(step, root, info_end.fileno(), confined),
                 "--",
                 f"/proc/self/fd/{launcher}",
             ]
-            command = process.Command(
-                args, files=(launcher, status_end.fileno(), info_end.fileno()), terminal=step.terminal
-            )
+            inherited = [
+                launcher,
+                status_end.fileno(),
+                info_end.fileno(),
+                *([emulating] if emulating is not None else []),
+            ]
+            command = process.Command(args, files=inherited, terminal=step.terminal)
             code = await process.run(command, listener, find_init, started)
             reached = status.read(16) or b""
         if not reached:
@@ -76,7 +83,7 @@ class Bubblewrap:
         return Exit(code if code >= 0 else 128 - code)
 
 
-def _arguments(step: Step, root: Path, info: int) -> Iterator[str]:
+def _arguments(step: Step, root: Path, info: int, confined: bool) -> Iterator[str]:
     insecure = step.security is SecurityMode.INSECURE
     yield from ("--die-with-parent", "--as-pid-1", "--unshare-pid", "--unshare-ipc", "--unshare-uts")
     yield from ("--hostname", step.hostname, "--info-fd", str(info))
@@ -88,7 +95,7 @@ def _arguments(step: Step, root: Path, info: int) -> Iterator[str]:
     yield from ("--dev-bind" if insecure else "--bind", str(root), "/")
     yield from ("--proc", "/proc", "--dev", "/dev", "--mqueue", "/dev/mqueue")
     yield from ("--perms", "1777", "--size", str(SHM_SIZE), "--tmpfs", "/dev/shm")
-    if user_namespace.ids() is not Ids.ALL:
+    if confined:
         # Either it stays, or it is covered: in a user namespace /sys can be mounted only where one is seen already.
         yield from ("--bind" if insecure else "--ro-bind", "/sys", "/sys")
     if insecure:

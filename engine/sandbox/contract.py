@@ -54,6 +54,8 @@ class Step:
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
     """In the order in which they are made; parents before what lies in them."""
     readonly_root: bool = False
+    architecture: str = ""
+    """That of its programs, as in platforms; empty for this machine's."""
     terminal: int | None = None
     """A terminal of this machine that becomes the step's: its input, its output, and where its signals come from."""
 

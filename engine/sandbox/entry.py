@@ -24,7 +24,16 @@ from engine.sandbox.defaults import (
 from engine.sandbox.launcher import Argument, Launcher, Words, strings
 from engine.sandbox.seccomp import filter_program
 from engine.snapshots import user_namespace
-from engine.snapshots.kernel import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REC, MS_REMOUNT
+from engine.snapshots.kernel import (
+    CLONE_NEWUSER,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_RDONLY,
+    MS_REC,
+    MS_REMOUNT,
+)
 from engine.snapshots.user_namespace import Ids
 
 RUNNING = b"r"
@@ -94,13 +103,15 @@ def container_entry(step: Step, status: int) -> Entry:
     return calls
 
 
-def bound_to_parent(args: Sequence[str], files: Mapping[int, int]) -> Entry:
-    """A program on this machine that dies with the thread that starts it.
+def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespace: int | None = None) -> Entry:
+    """A program on this machine that dies with the thread that starts it, in a user namespace if one is given.
 
     `files` are descriptors that it finds under other numbers: those that it has to be given as, by those that they are
     inherited as.
     """
     calls = Entry()
+    if user_namespace is not None:
+        calls.must("cannot enter the user namespace for emulation", "setns", user_namespace, CLONE_NEWUSER)
     calls.must("cannot bind the runtime to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
     for inherited, number in files.items():
         calls.must("cannot hand a file on", "dup3", inherited, number, 0)

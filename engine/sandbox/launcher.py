@@ -52,7 +52,7 @@ _X86_64 = Machine(
     calls={
         "write": 1, "execve": 59, "chdir": 80, "umask": 95, "setgroups": 116, "setresuid": 117, "setresgid": 119,
         "capset": 126, "prctl": 157, "mount": 165, "exit_group": 231, "unlinkat": 263, "prlimit64": 302, "seccomp": 317,
-        "close_range": 436, "dup3": 292, "close": 3, "openat": 257, "ioctl": 16, "setsid": 112,
+        "close_range": 436, "dup3": 292, "close": 3, "openat": 257, "ioctl": 16, "setsid": 112, "setns": 308,
     },
 )  # fmt: skip
 
@@ -71,7 +71,7 @@ _AARCH64 = Machine(
     calls={
         "unlinkat": 35, "mount": 40, "chdir": 49, "write": 64, "capset": 91, "exit_group": 94, "setresuid": 147,
         "setresgid": 149, "setgroups": 159, "umask": 166, "prctl": 167, "execve": 221, "prlimit64": 261, "seccomp": 277,
-        "close_range": 436, "dup3": 24, "close": 57, "openat": 56, "ioctl": 29, "setsid": 157,
+        "close_range": 436, "dup3": 24, "close": 57, "openat": 56, "ioctl": 29, "setsid": 157, "setns": 268,
     },
 )  # fmt: skip
 

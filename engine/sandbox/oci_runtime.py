@@ -19,7 +19,7 @@ import trio
 from engine.errors import StepError
 from engine.events import Stream
 from engine.llb.ops import LinuxResources, NetMode, SecurityMode
-from engine.sandbox import process
+from engine.sandbox import emulation, process
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import CAPABILITIES, DEVICES, MASKED_PATHS, READONLY_PATHS, SHM_SIZE
 from engine.sandbox.entry import NOT_EXECUTABLE, bound_to_parent, container_entry, not_executable, own_capabilities
@@ -45,13 +45,14 @@ class OCIRuntime:
 
     async def run(self, step: Step, root: Path, output: Output) -> Exit:
         """Runs a step; see `Runtime.run`. Limits of memory and processors hold where control groups can be written."""
+        emulating = await emulation.emulating(step.architecture)
         if self.name == "crun":
             _hide_second_hierarchy()
         listener = process.Listener(output)
         with ExitStack() as files:
             bundle = self._work.make("bundle")
             files.callback(discard, bundle)
-            (bundle / "config.json").write_text(json.dumps(configuration(step, root)))
+            (bundle / "config.json").write_text(json.dumps(configuration(step, root, emulating is not None)))
             status, status_end = process.pipe(files)
             os.set_blocking(status.fileno(), False)
             pid_file = bundle / "pid"
@@ -76,10 +77,10 @@ class OCIRuntime:
                 "--pid-file",
             ]
             args += [str(pid_file), "--preserve-fds", str(len(handed)), f"bakery-{bundle.parent.name}-{bundle.name}"]
-            outside = _high(files, bound_to_parent(args, handed).memory_file()).fileno()
-            command = process.Command(
-                args, files=(outside, *handed), executable=f"/proc/self/fd/{outside}", terminal=step.terminal
-            )
+            outside = _high(files, bound_to_parent(args, handed, emulating).memory_file()).fileno()
+            inherited = [outside, *handed, *([emulating] if emulating is not None else [])]
+            binder = f"/proc/self/fd/{outside}"
+            command = process.Command(args, files=inherited, executable=binder, terminal=step.terminal)
             code = await process.run(command, listener, find_init, status_copy.close)
             reached = status.read(16)
         if not reached:
@@ -102,7 +103,7 @@ def _hide_second_hierarchy(unified: Path = Path("/sys/fs/cgroup/unified")) -> No
         mount("none", unified, "tmpfs", 0, "size=0")
 
 
-def configuration(step: Step, root: Path) -> dict[str, Any]:
+def configuration(step: Step, root: Path, emulated: bool = False) -> dict[str, Any]:
     """The `config.json` of a step. Users, limits, capabilities and filters are left to the launcher."""
     insecure = step.security is SecurityMode.INSECURE
     capabilities = [f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if own_capabilities() >> number & 1]
@@ -129,7 +130,7 @@ def configuration(step: Step, root: Path) -> dict[str, Any]:
         },
         "root": {"path": str(root), "readonly": step.readonly_root},
         "hostname": step.hostname,
-        "mounts": [*_own_mounts(insecure), _sys(step, insecure), *(_mount(item) for item in step.mounts)],
+        "mounts": [*_own_mounts(insecure), _sys(step, insecure, emulated), *(_mount(item) for item in step.mounts)],
         "linux": linux,
     }
 
@@ -148,9 +149,9 @@ def _own_mounts(insecure: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _sys(step: Step, insecure: bool) -> dict[str, Any]:
+def _sys(step: Step, insecure: bool, emulated: bool) -> dict[str, Any]:
     access = "rw" if insecure else "ro"
-    if step.network is NetMode.NONE or user_namespace.mounts_sysfs():
+    if step.network is NetMode.NONE or (not emulated and user_namespace.mounts_sysfs()):
         return {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*_SAFE, access]}
     return {"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", *_SAFE, access]}
 

@@ -18,19 +18,27 @@ def find_runtime(name: str, state: State) -> Runtime:
     Raises:
         UnsupportedError: where it is not installed, or not known.
     """
+    binary = find_binary(name)
     if name in ("", "bubblewrap"):
         from engine.sandbox.bubblewrap import Bubblewrap
 
-        return Bubblewrap(_bwrap())
+        return Bubblewrap(binary)
+    from engine.sandbox.oci_runtime import OCIRuntime
+    from engine.snapshots.work import WorkFolder
+
+    return OCIRuntime(name, binary, WorkFolder(state.work))
+
+
+def find_binary(name: str) -> Path:
+    """The program of a runtime, of bubblewrap if the name is empty. Raises UnsupportedError."""
+    if name in ("", "bubblewrap"):
+        return _bwrap()
     if name not in NAMES:
         raise UnsupportedError(f"there is no runtime called {name}", hint=f"known are {', '.join(NAMES)}")
     binary = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin:/usr/local/sbin")
     if binary is None:
         raise UnsupportedError(f"{name} is not installed", hint=f"install the package {name}, or leave out --runtime")
-    from engine.sandbox.oci_runtime import OCIRuntime
-    from engine.snapshots.work import WorkFolder
-
-    return OCIRuntime(name, Path(binary), WorkFolder(state.work))
+    return Path(binary)
 
 
 def _bwrap() -> Path:

@@ -19,7 +19,7 @@ import trio
 
 from engine.cache.mounts import CacheMounts
 from engine.digests import sha256
-from engine.errors import EngineError, EntitlementError, ExitError, StepError
+from engine.errors import EngineError, EntitlementError, ExitError, StepError, UnsupportedError
 from engine.events import Stream
 from engine.llb.definition import Edge, Vertex
 from engine.llb.ops import (
@@ -31,6 +31,7 @@ from engine.llb.ops import (
     Mount,
     MountType,
     NetMode,
+    Platform,
     ProxyEnv,
     SecretEnv,
     SecretOpt,
@@ -43,7 +44,8 @@ from engine.ops.context import StepContext
 from engine.ops.exec import ExecOperation
 from engine.request import Secret, SSHAgent
 from engine.results import LocalTree, Result, Snapshot
-from engine.sandbox import find_runtime
+from engine.sandbox import emulation, find_runtime
+from engine.sandbox.launcher import Launcher, strings
 from engine.sandbox.ssh_agent import forwarded
 from engine.snapshots.store import SnapshotStore
 from engine.snapshots.user_namespace import Ids, ids
@@ -76,6 +78,7 @@ class Kitchen:
         self.caches = CacheMounts(self.state, self.store)
         self.runtime = find_runtime(runtime, self.state)
         self.said = b""
+        self.platform: Platform | None = None
         with self.store.new_layer(Snapshot()) as layer:
             for name in ("bin", "etc", "tmp", "root"):
                 (layer.path / name).mkdir()
@@ -110,7 +113,7 @@ class Kitchen:
             mounts=(ROOT, *mounts),
             **(op or {}),  # type: ignore[arg-type]
         )
-        vertex = Vertex.make(record, [Edge(sha256(bytes([n]))) for n in range(1 + len(inputs))])
+        vertex = Vertex.make(record, [Edge(sha256(bytes([n]))) for n in range(1 + len(inputs))], self.platform)
         self.said = b""
         context = StepContext(
             vertex=vertex,
@@ -780,3 +783,44 @@ def test_steps_run_side_by_side(kitchen: Kitchen) -> None:
 def test_an_empty_command_is_refused() -> None:
     with pytest.raises(EngineError, match="without a command"):
         ExecOperation(Vertex.make(ExecOp(meta=Meta())))
+
+
+# ---------------------------------------------------------------- other architectures
+
+
+def foreign_program(text: str, then: str = "") -> bytes:
+    """A program for ARM, 64 bits, that writes a text and runs another one."""
+    program = Launcher("aarch64")
+    program.call("write", 1, text, len(text))
+    if then:
+        program.call("execve", then, strings([then]), strings([]))
+    program.call("exit_group", 0)
+    return program.program()
+
+
+def test_programs_of_other_architectures_run_and_so_do_their_children(kitchen: Kitchen) -> None:
+    if "arm64" not in {*emulation.emulators(), *emulation.registered()}:
+        pytest.skip("needs qemu-user-static")
+    handlers = sorted(path.name for path in emulation.HANDLERS.iterdir())
+    with kitchen.store.new_layer(kitchen.base) as layer:
+        for name, data in (("one", foreign_program("one\n", "/two")), ("two", foreign_program("two\n"))):
+            (layer.path / name).write_bytes(data)
+            (layer.path / name).chmod(0o755)
+        base = layer.commit("foreign")
+    kitchen.platform = Platform("arm64", "linux")
+    snapshot = kitchen.step("/one", "x", on=base)
+    assert kitchen.said == b"one\ntwo\n"
+    assert kitchen.left(snapshot) == []
+    if ids() is Ids.ALL:  # else this is a namespace of our own
+        assert sorted(path.name for path in emulation.HANDLERS.iterdir()) == handlers
+
+
+def test_an_architecture_without_emulator_is_an_error_that_says_what_to_install(
+    kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emulation, "emulators", dict)
+    monkeypatch.setattr(emulation, "registered", dict)
+    kitchen.platform = Platform("s390x", "linux")
+    with pytest.raises(UnsupportedError, match="cannot run steps of linux/s390x") as caught:
+        kitchen.step("true")
+    assert "qemu-s390x-static" in caught.value.hint
