@@ -54,4 +54,12 @@ class Edit:
         return str(getattr(item, self.attribute.key)) if self.attribute.key else str(attrs.get("ref", item.type))
 
     def _means(self, text: str) -> bool:
-        return any(pattern == text or path_match(pattern, text) for pattern in self.data)
+        return any(pattern == text or _matches(pattern, text) for pattern in self.data)
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether a pattern covers a text. Its `*` goes past slashes: tags are no paths."""
+    try:
+        return path_match(pattern.replace("/", "\0"), text.replace("/", "\0"))
+    except ValueError:
+        return False

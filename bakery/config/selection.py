@@ -93,11 +93,14 @@ def printed_groups(names: Iterable[str], found: Mapping[str, Group]) -> dict[str
 
 
 def linked(draft: TargetDraft) -> list[str]:
-    """The targets that a target's contexts name."""
+    """The targets that a target's contexts name, and those it combines."""
     return [
-        where.removeprefix("target:")
-        for where in draft.values.get("contexts", {}).values()
-        if where.startswith("target:")
+        *(
+            where.removeprefix("target:")
+            for where in draft.values.get("contexts", {}).values()
+            if where.startswith("target:")
+        ),
+        *draft.values.get("combine", ()),
     ]
 
 

@@ -88,6 +88,8 @@ class Target:
     description: str = ""
     context: str = "."
     contexts: Mapping[str, str] = field(default_factory=dict)
+    combine: tuple[str, ...] = ()
+    """Targets whose platforms make up this one, which has no Dockerfile then: one index of them all."""
     dockerfile: str = "Dockerfile"
     dockerfile_inline: str | None = None
     args: Mapping[str, str] = field(default_factory=dict)

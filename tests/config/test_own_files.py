@@ -60,6 +60,21 @@ target "app" {
     assert app.secret == ()
 
 
+def test_patterns_of_what_to_remove_go_past_slashes_and_may_be_malformed(write: Write) -> None:
+    folder = write(
+        bakery_hcl="""
+target "base" {
+  tags = ["r.example.com/a/b:debug", "r.example.com/a/b:1"]
+}
+target "app" {
+  inherits    = ["base"]
+  remove-tags = ["*:debug", "["]
+}
+"""
+    )
+    assert loaded(folder, "app").targets["app"].tags == ("r.example.com/a/b:1",)
+
+
 def test_a_portable_file_only_warns_of_them(write: Write) -> None:
     folder = write(**{"docker-bake_hcl": BASE + 'target "app" {\n  inherits = ["base"]\n  append-tags = ["c"]\n}\n'})
     project = loaded(folder, "app")
