@@ -7,7 +7,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError
-from bakery.graph.frontend_request import Surroundings, frontend_request, links
+from bakery.graph.combine import combined, needs
+from bakery.graph.frontend_request import Surroundings, frontend_request
 from bakery.values import frozen
 from engine.errors import EngineError
 from engine.frontends.contract import Bridge, Frontend, FrontendRequest, FrontendResult
@@ -35,7 +36,7 @@ class TargetError(Exception):
 
 def check_links(project: Project) -> None:
     """Raises BakeryError where targets link to each other in a circle, or to a target that is not there."""
-    order = TopologicalSorter({name: set(links(target).values()) for name, target in project.targets.items()})
+    order = TopologicalSorter({name: set(needs(target)) for name, target in project.targets.items()})
     try:
         names = list(order.static_order())
     except CycleError as error:
@@ -46,7 +47,7 @@ def check_links(project: Project) -> None:
         ) from None
     for name in names:
         if name not in project.targets:
-            wanting = next(t for t in project.targets.values() if name in links(t).values())
+            wanting = next(t for t in project.targets.values() if name in needs(t))
             raise BakeryError.of(f"failed to find target {name}", f"{wanting.name} links to it", wanting.span)
 
 
@@ -67,12 +68,15 @@ async def lower_targets(
     failed: list[TargetError] = []
 
     async def one(target: Target) -> None:
-        linked = links(target)
-        for name in linked.values():
+        for name in needs(target):
             await ended[name].wait()
         try:
-            request = frontend_request(target, {name: done[name].result for name in linked.values()}, around)
-            done[target.name] = Lowered(request, await frontend.lower(request, bridge))
+            results = {name: done[name].result for name in needs(target)}
+            if target.combine:
+                done[target.name] = Lowered(FrontendRequest({}, {}), combined(target, results))
+            else:
+                request = frontend_request(target, results, around)
+                done[target.name] = Lowered(request, await frontend.lower(request, bridge))
         except (BakeryError, EngineError) as error:
             failed.append(TargetError(target, error))
             nursery.cancel_scope.cancel()
