@@ -5,6 +5,7 @@ See no-color.org, force-color.org, bixense.com/clicolors; BUILDKIT_COLORS is `ru
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from bakery.values import frozen
@@ -49,6 +50,15 @@ class Palette:
         """A text in the colour of a style, which is one of the fields."""
         code = getattr(self, style) if style else ""
         return f"\x1b[{code}m{text}{_RESET}" if code else text
+
+
+_SIGNS = {"ERROR:": "error", "FAILED": "error", "WARNING:": "warning", ">>>": "error"}
+_SIGN = re.compile(r"^ERROR:|^WARNING:|(?<=  )FAILED(?=  )|(?<=\| )>>>(?= )", re.M)
+
+
+def highlight(text: str, palette: Palette) -> str:
+    """A text in which the words that say what went wrong have their colours."""
+    return _SIGN.sub(lambda match: palette.paint(match[0], _SIGNS[match[0]]), text)
 
 
 def _code(value: str) -> str:

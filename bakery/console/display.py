@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from bakery.console import errors, summary
 from bakery.console.clip import Clip, Limits
-from bakery.console.colours import Palette, wants_colour
+from bakery.console.colours import Palette, highlight, wants_colour
 from bakery.console.model import Model, Step
 from bakery.diagnostics import BakeryError
 from engine.events import Event, Warned
@@ -88,6 +88,8 @@ class Display:
         self._thread: threading.Thread | None = None
         self._mute = False
         self._folding: Folding | None = None
+        self.palette = Palette()
+        """The colours of what is said at the end."""
         self.fault: Exception | None = None
         """What went wrong in the display itself, if anything did."""
 
@@ -134,8 +136,8 @@ class Display:
             self._write(summary.warnings(self._model.warnings(), self._debug))
             self._write(summary.slowest(self._model, time.time()))
             if result.targets:
-                self._write("\n" + summary.targets(result))
-        self._write(failures(result, self._model, self._colours))
+                self._write(highlight("\n" + summary.targets(result), self.palette))
+        self._write(highlight(failures(result, self._model, self._colours), self.palette))
         if self._talkative:
             self._write(summary.next_steps(result))
 
@@ -218,6 +220,8 @@ def make_display(
     display = Display(view, model, stream, clip=clip, colours=colours, talkative=mode in ("tty", "plain"), debug=debug)
     if mode == "plain":
         display.fold(folding)
+    if mode == "tty":
+        display.palette = Palette.of(env, terminal=True)
     return display
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.build_story import done, failing_build, known, said, started
 
+from bakery.console.colours import Palette, highlight
 from bakery.console.display import PERIOD, choose_mode, make_display, rest
 from bakery.diagnostics import BakeryError
 from engine.errors import ExitError
@@ -197,3 +198,13 @@ def test_the_display_never_takes_more_than_a_small_part_of_a_core() -> None:
     assert rest(0.0001) == PERIOD
     for cost in (0.01, 0.1, 2.0):
         assert cost / (cost + rest(cost)) < 0.05
+
+
+def test_on_a_terminal_what_went_wrong_has_its_colour_and_nothing_else_has() -> None:
+    text = "ERROR: no\n api  FAILED      1.0s\n   7 | >>> RUN ERROR: x\nWARNING: y\nFAILED\n"
+    found = highlight(text, Palette(error="31", warning="33"))
+    assert found == (
+        "\x1b[31mERROR:\x1b[0m no\n api  \x1b[31mFAILED\x1b[0m      1.0s\n"
+        "   7 | \x1b[31m>>>\x1b[0m RUN ERROR: x\n\x1b[33mWARNING:\x1b[0m y\nFAILED\n"
+    )
+    assert highlight(text, Palette()) == text
