@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -16,7 +17,7 @@ def report_failure(error: BaseException) -> int:
 
     What is a bug of ours writes a report file; the option `--debug` also shows its traceback.
     """
-    parts = [_unwrapped(part) for part in errors.leaves(error)]
+    parts = _once(_unwrapped(part) for part in errors.leaves(error))
     text = "".join(errors.step_error_tail(part) + errors.render(part, names) for part, names in parts)
     click.echo(text, nl=False, err=True)
     if "--debug" in sys.argv or "-D" in sys.argv:
@@ -24,6 +25,14 @@ def report_failure(error: BaseException) -> int:
 
         click.echo("".join(traceback.format_exception(error)), nl=False, err=True)
     return errors.exit_code(BaseExceptionGroup("", [part for part, _ in parts]))
+
+
+def _once(parts: Iterable[tuple[BaseException, list[str]]]) -> list[tuple[BaseException, list[str]]]:
+    """Each error that several pieces of concurrent work met once, with all targets that it broke."""
+    found: dict[tuple[type[BaseException], str], tuple[BaseException, list[str]]] = {}
+    for error, names in parts:
+        found.setdefault((type(error), str(error)), (error, []))[1].extend(names)
+    return list(found.values())
 
 
 def _unwrapped(error: BaseException) -> tuple[BaseException, list[str]]:

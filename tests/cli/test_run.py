@@ -134,6 +134,12 @@ def test_a_target_that_cannot_be_lowered_is_named(capsys: pytest.CaptureFixture[
     )
 
 
+def test_an_error_that_many_targets_met_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    parts = [TargetError(Target(name), DefinitionError("no such stage")) for name in ("app", "web")]
+    assert failure.report_failure(ExceptionGroup("", parts)) == 1
+    assert capsys.readouterr().err == "ERROR: targets app, web: failed to solve: no such stage\n"
+
+
 def test_a_bug_of_ours_is_one_line_and_a_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
