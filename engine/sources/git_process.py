@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 import trio
 
 from engine.errors import SourceError, UnsupportedError
+from engine.registry.retry import Patience
+from engine.sources.git_faults import is_unreachable, passes
 from engine.values import frozen
 
 PROTOCOLS = ("http", "https", "ssh", "git")
@@ -73,17 +75,7 @@ async def git(
     env = _environment(remote, access or Access(), local) | dict(environment or {})
     try:
         with trio.fail_after(PATIENCE):
-            done = await trio.run_process(
-                ["git", *arguments],
-                capture_stdout=True,
-                capture_stderr=True,
-                check=False,
-                env=env,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                umask=0o022,
-                start_new_session=True,  # no terminal that ssh could ask on
-            )
+            done = await (_persist(arguments, env, folder) if remote else _run(arguments, env, folder))
     except FileNotFoundError:
         raise UnsupportedError(f"cannot {what}: git is not installed", hint="install it: apt-get install git") from None
     except trio.TooSlowError:
@@ -91,6 +83,37 @@ async def git(
     if done.returncode:
         raise SourceError(f"cannot {what}: {_said(done.stderr)}", hint=_hint(done.stderr))
     return done.stdout
+
+
+async def _run(
+    arguments: Sequence[str], env: Mapping[str, str], folder: Path | None
+) -> subprocess.CompletedProcess[bytes]:
+    return await trio.run_process(
+        ["git", *arguments],
+        capture_stdout=True,
+        capture_stderr=True,
+        check=False,
+        env=env,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        umask=0o022,
+        start_new_session=True,  # no terminal that ssh could ask on
+    )
+
+
+async def _persist(
+    arguments: Sequence[str], env: Mapping[str, str], folder: Path | None
+) -> subprocess.CompletedProcess[bytes]:
+    """Runs git until it succeeds, fails for good, or patience ends; git itself never asks a server twice."""
+    patience = Patience()
+    unreachable = 0
+    for attempt in range(patience.attempts - 1):
+        done = await _run(arguments, env, folder)
+        unreachable += is_unreachable(done.stderr)
+        if not done.returncode or not passes(done.stderr) or unreachable >= patience.connects:
+            return done
+        await trio.sleep(patience.pause(attempt))
+    return await _run(arguments, env, folder)
 
 
 def check_remote(url: str) -> str:
