@@ -44,8 +44,7 @@ class DockerfileFrontend:
             UnsupportedError: if the Dockerfile wants another frontend.
             EngineError: from the bridge.
         """
-        job = await prepare(request, bridge, observer or Observer())
-        report = Report(job.context.source, check_options(job.options, job.context.source))
+        job, report = await prepare(request, bridge, observer or Observer())
         if observer is None:
             job = linted(job, report)
         targets: list[Platform | None] = list(job.options.platforms) or [None]
@@ -56,12 +55,16 @@ class DockerfileFrontend:
         )
 
 
-async def prepare(request: FrontendRequest, bridge: Bridge, observer: Observer) -> Job:
-    """Everything up to the point where platforms part. Raises as `DockerfileFrontend.lower`."""
+async def prepare(request: FrontendRequest, bridge: Bridge, observer: Observer) -> tuple[Job, Report]:
+    """Everything up to the point where platforms part, and where checks report; what they find in the text comes later.
+
+    Raises as `DockerfileFrontend.lower`.
+    """
     parsed = options.parse(request.options)
     context = await contexts.load(request, bridge)
     check_syntax(context.source, parsed.build_args.get(_SYNTAX_ARG, ""))
-    return Job(request, bridge, parsed, context, read(context.source), observer)
+    report = Report(context.source, check_options(parsed, context.source))
+    return Job(request, bridge, parsed, context, read(context.source), observer), report
 
 
 def linted(job: Job, report: Report) -> Job:

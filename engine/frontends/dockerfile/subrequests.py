@@ -67,7 +67,7 @@ async def check(request: FrontendRequest, bridge: Bridge) -> Checked:
     except DefinitionError as error:
         return Checked(source.info, (), error)
     try:
-        job = await frontend.prepare(request, bridge, Observer())
+        job, _ = await frontend.prepare(request, bridge, Observer())
     except EngineError as error:
         written.check_broken(report, source.data)
         return _checked(report, source.info, error)
@@ -99,7 +99,7 @@ async def outline(request: FrontendRequest, bridge: Bridge) -> Outline:
     Raises:
         EngineError: for a Dockerfile that cannot be built.
     """
-    job = await frontend.prepare(request, bridge, Observer())
+    job, _ = await frontend.prepare(request, bridge, Observer())
     outliner = Outliner(job)
     converted = await convert(outliner.job, None)
     return outliner.outline(converted.stage)
@@ -111,7 +111,7 @@ async def targets(request: FrontendRequest, bridge: Bridge) -> TargetList:
     Raises:
         EngineError: for a Dockerfile that cannot be read.
     """
-    job = await frontend.prepare(request, bridge, Observer())
+    job, _ = await frontend.prepare(request, bridge, Observer())
     last = job.dockerfile.stages[-1]
     return TargetList(
         job.context.source.info,
