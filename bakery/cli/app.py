@@ -110,4 +110,4 @@ def cli(context: click.Context, debug: bool, version: bool) -> None:
     if context.invoked_subcommand is None:
         from bakery.cli.start import how_to_begin
 
-        click.echo(how_to_begin(context), nl=False)
+        click.echo(how_to_begin(), nl=False)

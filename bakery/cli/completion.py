@@ -19,9 +19,9 @@ SHELLS = ("bash", "zsh", "fish")
 @click.command("completion", epilog=_EPILOG)
 @click.argument("shell", type=click.Choice(SHELLS), required=False)
 def completion(shell: str | None) -> None:
-    """Print what makes a shell complete targets, verbs and options.
+    """Make a shell complete targets and verbs.
 
-    Without a name it is for the shell of $SHELL.
+    Prints a script for the shell that is named, or for that of $SHELL.
     """
     from click.shell_completion import get_completion_class
 

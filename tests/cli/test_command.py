@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -66,7 +67,7 @@ def test_asking_for_the_version_imports_next_to_nothing(flag: str, tmp_path: Pat
 
 def test_help_imports_no_verb_and_nothing_costly(tmp_path: Path) -> None:
     asked = bakery(tmp_path, "--help", python=("-X", "importtime"))
-    assert "build    Build the targets of a bake file." in asked.stdout
+    assert re.search(r"build +Build the targets of a bake file\.", asked.stdout)
     loaded = imported(asked)
     assert not loaded & {"trio", "yaml", "engine.engine", "rich", "networkx", "jinja2", "hcl2", "bakery.cli.build"}
     assert not any(name.startswith("bakery.config") for name in loaded)
@@ -92,8 +93,18 @@ def test_a_folder_with_nothing_says_how_to_begin(tmp_path: Path) -> None:
     assert alone.returncode == 0
 
 
-def test_a_folder_with_something_gets_the_help(project: Path) -> None:
-    assert bakery(project).stdout == bakery(project, "--help").stdout
+def test_a_folder_with_a_bake_file_says_what_can_be_built(project: Path) -> None:
+    alone = bakery(project).stdout
+    assert alone.startswith(bakery(project, "ls").stdout)
+    assert "bakery build          builds the group" in alone
+
+
+def test_dockerfiles_below_a_folder_are_named(tmp_path: Path) -> None:
+    (tmp_path / "services" / "api").mkdir(parents=True)
+    (tmp_path / "services" / "api" / "Dockerfile").write_text("FROM scratch\n")
+    alone = bakery(tmp_path).stdout
+    assert "there are Dockerfiles below it: services/api/Dockerfile\n" in alone
+    assert "bakery init           writes a bake file" in alone
 
 
 def test_an_unknown_command_is_wrong_usage(tmp_path: Path) -> None:
@@ -180,4 +191,4 @@ def test_the_shell_completes_names_of_targets_and_groups(project: Path) -> None:
     assert sorted(complete("bakery build ", 2)) == ["api", "default", "web"]
     assert complete("bakery build a", 2) == ["api"]
     assert complete("bakery build api w", 3) == ["web"]
-    assert complete("bakery l", 1) == ["llb", "ls"]
+    assert complete("bakery l", 1) == ["llb", "lock", "ls"]
