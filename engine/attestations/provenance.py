@@ -217,7 +217,7 @@ def as_v02(made: Predicate) -> Predicate:
     converted: Predicate = {
         "builder": run["builder"],
         "buildType": _BUILD_TYPE_V02,
-        "materials": definition.get("resolvedDependencies") or [],
+        **({"materials": definition["resolvedDependencies"]} if "resolvedDependencies" in definition else {}),
         "invocation": {
             "configSource": source,
             "parameters": outer["request"],

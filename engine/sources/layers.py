@@ -51,7 +51,11 @@ def record_layers(
     at_origin = {
         (row[0], row[1])
         for row in state.query(
-            f"SELECT layer, digest FROM layer_blobs WHERE layer IN ({marks}) AND options = '' AND origin <> ''", *ids
+            # A layer that is yet to come is had from where it was seen last: the first place may be gone.
+            "SELECT b.layer, b.digest FROM layer_blobs b JOIN layers l ON l.id = b.layer"
+            f" WHERE b.layer IN ({marks}) AND b.options = '' AND b.origin <> '' AND (b.origin = ? OR l.unpacked = 1)",
+            *ids,
+            origin,
         )
     }
     now = time.time()
