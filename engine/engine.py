@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.digests import Digest
 from engine.events import Listener
-from engine.exchange import CacheExchange
+from engine.exchange import CacheExchange, without_lost_layers
 from engine.house import House
 from engine.llb.definition import Edge, walk
 from engine.request import BuildRequest, BuildResult
@@ -120,6 +120,11 @@ class Engine:
             EntitlementError: before any work, if something is asked for that was not allowed.
             EngineError: when nothing could be done at all.
         """
+        result = await self._solve(request)
+        again = without_lost_layers(request, result)
+        return result if again is None else BuildResult({**result.targets, **(await self._solve(again)).targets})
+
+    async def _solve(self, request: BuildRequest) -> BuildResult:
         house = self._house
         exchange = CacheExchange(request, house)
         roots, workshop, how = self._prepare(request, exchange)

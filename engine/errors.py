@@ -3,7 +3,8 @@
 EngineError
 ├── DefinitionError      a graph, Dockerfile or request that makes no sense (with places)
 ├── SourceError          an image, repository, URL or folder that cannot be had
-│   └── RegistryError    a registry's answer, with its evidence
+│   ├── RegistryError    a registry's answer, with its evidence
+│   └── LostLayerError   a layer of an imported cache that is gone; another try makes it anew
 ├── StepError            a step that failed
 │   └── ExitError        … by its exit code or a signal
 ├── TimeError            a build that took longer than it may
@@ -59,6 +60,11 @@ class RegistryError(SourceError):
     def __init__(self, message: str, *, status: int = 0, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.status = status
+
+
+class LostLayerError(SourceError):
+    """A layer of an imported cache that is gone from where it was. Its results are forgotten: another try makes them.
+    """
 
 
 class StepError(EngineError):

@@ -18,12 +18,12 @@ import trio
 
 from engine.cache.export_policy import ExportPolicy
 from engine.digests import Digest, sha256
-from engine.errors import EngineError, ExportError
+from engine.errors import EngineError, ExportError, LostLayerError
 from engine.events import Warned
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import PlatformImage, TargetImage
 from engine.llb.definition import Edge, Vertex, walk
-from engine.request import BuildRequest, CacheBackend, Outcome, TargetResult, Wanted
+from engine.request import BuildRequest, BuildResult, CacheBackend, Outcome, TargetResult, Wanted
 from engine.telling import telling
 from engine.values import frozen
 
@@ -138,6 +138,18 @@ class CacheExchange:
             with suppress(CacheChanged):
                 return await export.place.write(mine if theirs is None else merge(mine, theirs), context)
         raise ExportError(f"others keep writing {export.place.name}", hint="give each job a name of its own")
+
+
+def without_lost_layers(request: BuildRequest, result: BuildResult) -> BuildRequest | None:
+    """What to build again because layers of an imported cache were gone, all results that need them being forgotten.
+
+    With the targets that failed for it go those that were stopped because of them.
+    """
+    ended = result.targets
+    if not any(isinstance(target.error, LostLayerError) for target in ended.values()):
+        return None
+    well = (Outcome.SUCCEEDED, Outcome.CACHED)
+    return replace(request, wanted=tuple(w for w in request.wanted if ended[w.name].outcome not in well))
 
 
 class LazyImporter:

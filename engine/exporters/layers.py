@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 
 from engine import oci
 from engine.archive.compression import Compression
+from engine.cache.lost import lost_layers
 from engine.digests import Digest, parse_digest
-from engine.errors import EngineError, ExportError
+from engine.errors import EngineError, ExportError, SourceError
 from engine.exporters.attributes import LayerForm
 from engine.exporters.estargz import SIZE_ANNOTATION, TOC_ANNOTATION, EstargzWriter
 from engine.results import LayerID, Snapshot
@@ -210,9 +211,19 @@ async def bring(context: ExportContext, blob: LayerBlob) -> None:
     """
     import trio
 
-    found = blob.descriptor
-    if await trio.to_thread.run_sync(context.blobs.has, found.digest):
+    if await trio.to_thread.run_sync(context.blobs.has, blob.descriptor.digest):
         return
+    try:
+        await _fetch(context, blob)
+    except SourceError as error:
+        rows = context.state.query("SELECT layer FROM layer_blobs WHERE digest = ?", blob.descriptor.digest)
+        raise lost_layers(context.state, [row[0] for row in rows], error) from error
+
+
+async def _fetch(context: ExportContext, blob: LayerBlob) -> None:
+    import trio
+
+    found = blob.descriptor
     if blob.origin.startswith(LAYOUT_ORIGIN):
         await trio.to_thread.run_sync(_copy_from_layout, context, blob)
     elif blob.origin.startswith(OBJECTS_ORIGIN):
@@ -222,7 +233,7 @@ async def bring(context: ExportContext, blob: LayerBlob) -> None:
     elif blob.origin:
         await context.registries.fetch_blob_to(context.blobs, blob.origin, found)
     else:
-        raise ExportError(f"the blob {found.digest} is gone, and was only here", hint="run the build again")
+        raise SourceError(f"the blob {found.digest} is gone, and was only here", hint="run the build again")
 
 
 def _copy_from_layout(context: ExportContext, blob: LayerBlob) -> None:
@@ -234,7 +245,7 @@ def _copy_from_layout(context: ExportContext, blob: LayerBlob) -> None:
                 writer.write(piece)
             writer.commit(found.digest, found.size)
     except OSError as error:
-        raise ExportError(f"cannot read the blob {found.digest} in its layout: {error.strerror}") from error
+        raise SourceError(f"cannot read the blob {found.digest} in its layout: {error.strerror}") from error
 
 
 def compression_of(blob: oci.Descriptor) -> str:

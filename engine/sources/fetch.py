@@ -17,6 +17,7 @@ import trio
 
 from engine.archive.unpack import Unpacked
 from engine.blobs import BlobStore, CorruptBlob
+from engine.cache.lost import lost_layers
 from engine.errors import SourceError, StateError
 from engine.locks import file_lock
 from engine.results import LayerID, Snapshot
@@ -120,7 +121,8 @@ class LayerFetcher:
                     progress(blob.descriptor.digest, blob.descriptor.size, blob.descriptor.size, True)
                     await self._place(layer, new, unpacked, done)
                     return
-        raise error or SourceError(f"layer {layer} is gone: its blob was only here", hint="run the build again")
+        error = error or SourceError(f"layer {layer} is gone: its blob was only here", hint="run the build again")
+        raise lost_layers(self._state, [layer], error) from error
 
     async def _place(self, layer: LayerID, new: NewLayer, unpacked: Unpacked, done: dict[LayerID, trio.Event]) -> None:
         below = layers_below(self._state, layer, done)

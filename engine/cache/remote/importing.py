@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from engine.cache.lost import IMPORTED
 from engine.cache.records import Record, RecordStore
 from engine.cache.remote.blobs import CacheBlob
 from engine.cache.remote.chains import Chains, Remote
@@ -40,13 +41,12 @@ class Imports:
         named = {key: vertex for vertex in vertices if (key := keys.keys.get(vertex.digest)) and not vertex.op.source}
         here = self._records.find(named)
         found: dict[str, Record] = {}
-        for key, vertex in named.items():
-            record = None if key in here else self._record(vertex)
-            if record is not None:
-                found[key] = record
-        with self._state.transaction():
-            for key, record in found.items():
-                self._records.save([key], record, vertex=named[key].digest, name=named[key].name)
+        with self._state.lease.taking(), self._state.transaction():
+            for key, vertex in named.items():
+                record = None if key in here else self._record(vertex)
+                if record is not None:
+                    found[key] = record
+                    self._records.save([key], record, vertex=vertex.digest, name=vertex.name)
         return found
 
     def by_content(self, vertex: Vertex, checksums: Sequence[Digest | None]) -> Record | None:
@@ -54,15 +54,17 @@ class Imports:
         if self._facts is None:
             return None
         self._matcher.match_op(vertex, self._facts, checksums)
-        return self._record(vertex)
+        with self._state.lease.taking():
+            return self._record(vertex)
 
     def _record(self, vertex: Vertex) -> Record | None:
         remotes = self._matcher.results(vertex)
         if remotes is None:
             return None
         snapshots = tuple(self._snapshot(remote, vertex.name) for remote in remotes)
+        self._state.lease.hold(layer for snapshot in snapshots for layer in snapshot.layers)
         identity = sha256(" ".join(layer for s in snapshots for layer in (*s.layers, "")).encode())
-        return Record(snapshots, f"imported {identity}")
+        return Record(snapshots, f"{IMPORTED}{identity}")
 
     def _snapshot(self, remote: Remote, name: str) -> Snapshot:
         return Snapshot(record_remote(self._state, remote.blobs, name))

@@ -104,6 +104,27 @@ def test_layers_of_a_registrys_cache_come_when_somebody_reads_them(place: Workpl
     assert len([line for line in registry.requests()[before:] if line.startswith("GET") and "/blobs/" in line]) == 3
 
 
+def test_layers_that_are_gone_from_a_cache_are_made_anew(place: Workplace, registry: RegistryServer) -> None:
+    ref = f"{registry.host}/cache:gone"
+    for name in ("one", "two", "three"):
+        place.write(name, f"{name} that will be gone\n")
+    place.build_well(overrides=caches(cache_to=f"type=registry,ref={ref},mode=max"))
+    lazy = elsewhere(place)
+    lazy.build_well(overrides=caches(cache_from=f"type=registry,ref={ref}"))
+    for blob in json.loads(registry.blob_path(manifest_of(registry, "cache", "gone")).read_text())["layers"]:
+        registry.blob_path(blob["digest"]).unlink()
+    again = lazy.build_well(overrides=("*.output=type=local,dest=out",))
+    assert (place.folder / "out" / "result").read_text() == "two that will be gone\n"
+    assert again.ran == STEPS
+    assert not any("importing" in name for name in again.names.values())
+
+
+def manifest_of(registry: RegistryServer, repository: str, tag: str) -> str:
+    """The digest of a manifest, as the server has it on its disk."""
+    link = registry.folder / f"docker/registry/v2/repositories/{repository}/_manifests/tags/{tag}/current/link"
+    return link.read_text().strip()
+
+
 @pytest.mark.parametrize(
     "form",
     ["image-manifest=false", "oci-mediatypes=false", "compression=zstd,force-compression=true", "compression-level=9"],
