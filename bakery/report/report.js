@@ -9,6 +9,7 @@
   const FEW = 12; // no more groups than this are opened from the start
   const LANES = 8; // of a closed group
   const INTERNAL = { name: "engine", outcome: "", steps: [] };
+  // The first target that wants a step has it; what none wants is the engine's own work.
   const groups = data.targets.map(([name, outcome]) => ({ name, outcome, steps: [], open: data.targets.length <= FEW }));
   groups.push(INTERNAL);
   for (const vertex of data.vertices) {
@@ -205,6 +206,18 @@
     draw();
   }
 
+  // A step that was chosen elsewhere on the page: its group is opened and its row brought into sight.
+  function reveal(number) {
+    const group = groups.find((each) => each.steps.some((vertex) => vertex.n === number));
+    if (!group) return;
+    group.open = true;
+    if (byNumber.get(number).state === "hit") view.hits = $("hits").checked = true;
+    $("timeline").scrollIntoView();
+    show(number);
+    const found = chart.querySelector(`.row[data-vertex="${number}"]`);
+    if (found) chart.scrollTop = found.offsetTop - chart.clientHeight / 2;
+  }
+
   function logList() {
     for (const vertex of data.vertices.filter((each) => data.logs[each.n])) {
       const made = element("details");
@@ -233,8 +246,8 @@
     if (head) return sort(head);
     const chosen = event.target.closest("[data-vertex]");
     if (chosen) {
-      if (!chosen.closest(".frame")) $("timeline").scrollIntoView();
-      return show(Number(chosen.dataset.vertex));
+      const number = Number(chosen.dataset.vertex);
+      return chosen.closest(".scroller") ? show(number) : reveal(number);
     }
     const target = event.target.closest("[data-target]");
     if (target) {
