@@ -37,7 +37,7 @@ class Statement:
     filename: str
     """What it is called beside a result that is made of files."""
 
-    def encoded(self, subjects: Sequence[Subject]) -> bytes:
+    def encoded(self, subjects: Sequence[Subject], indent: int | None = None) -> bytes:
         """Its bytes. Raises ExportError if they are too many."""
         fields = {
             "_type": "https://in-toto.io/Statement/v1",
@@ -45,7 +45,7 @@ class Statement:
             "subject": list(subjects),
             "predicate": self.predicate,
         }
-        data = oci.go_json(fields)
+        data = oci.go_json(fields, indent)
         if len(data) > MAX_STATEMENT:
             raise ExportError(f"{self.filename} has {len(data)} bytes, more than the {MAX_STATEMENT} allowed")
         return data

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.errors import ExportError
 from engine.exporters.attributes import check_known, did_you_mean, epoch_of, flag
+from engine.exporters.beside import MODE, Beside, statements_beside
 from engine.exporters.contract import Evidence, Export, ExportResult, TargetImage
 from engine.exporters.destination import explained
 from engine.exporters.evidence import of_files, of_names
@@ -39,6 +40,8 @@ class LocalExporter:
     split: bool | None
     delete: bool
     epoch: int | None
+    prefix: str = ""
+    """Goes before the names of attestations."""
 
     @classmethod
     def of(cls, export: Export) -> Self:
@@ -54,7 +57,7 @@ class LocalExporter:
         dest = Path(attributes["dest"]).absolute()
         if mode == "delete":
             _check_deletable(dest)
-        return cls(dest, split, mode == "delete", epoch_of(attributes))
+        return cls(dest, split, mode == "delete", epoch_of(attributes), attributes.get("attestation-prefix", ""))
 
     @property
     def title(self) -> str:
@@ -68,11 +71,12 @@ class LocalExporter:
         trees = await platform_trees(target, self.split, context)
         epoch = self.epoch if self.epoch is not None else target.epoch
         context.progress("copying files", 0, 0, False)
-        result = await trio.to_thread.run_sync(self._write, trees, epoch)
+        beside = await statements_beside(target, trees, self.prefix, context)
+        result = await trio.to_thread.run_sync(self._write, trees, beside, epoch)
         context.progress("copying files", 0, 0, True)
         return result
 
-    def _write(self, trees: Sequence[tuple[str, Tree]], epoch: int | None) -> ExportResult:
+    def _write(self, trees: Sequence[tuple[str, Tree]], beside: Sequence[Beside], epoch: int | None) -> ExportResult:
         with explained(str(self.dest)):
             if self.dest.exists() and not self.dest.is_dir():
                 raise ExportError(f"cannot write {self.dest}: it is no folder", hint="choose another dest")
@@ -83,6 +87,7 @@ class LocalExporter:
                 seen: dict[str, str] = {}
                 for number, (folder, tree) in enumerate(trees):
                     _copy_tree(tree, stage, folder, epoch, seen, f"platform {number + 1}")
+                    _add_beside(stage / folder, beside[number], epoch)
                 made = [str(self.dest) + path[len(str(stage)) :] for path in _everything(stage)]
                 size = _size_of(seen)
                 self._move(stage)
@@ -101,6 +106,15 @@ class LocalExporter:
             stage.rename(self.dest)
             return
         _merge(str(stage), str(self.dest), delete=self.delete)
+
+
+def _add_beside(folder: Path, files: Beside, epoch: int | None) -> None:
+    for name, data in files.items():
+        path = folder / name
+        with open(path, "xb", opener=lambda path, flags: os.open(path, flags, MODE)) as file:
+            file.write(data)
+        if epoch is not None:
+            os.utime(path, (epoch, epoch))
 
 
 def _size_of(paths: Iterable[str]) -> int:

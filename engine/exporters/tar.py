@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from engine.archive.tar_reader import BLOCK_DEVICE, CHAR, FIFO, FILE, FOLDER, LINK, SYMLINK
 from engine.archive.tar_writer import TarWriter
 from engine.exporters.attributes import check_known, epoch_of, flag
+from engine.exporters.beside import MODE, Beside, statements_beside
 from engine.exporters.contract import Export, ExportResult, TargetImage
 from engine.exporters.destination import STDOUT, check_stdout, output_file, written_file
 from engine.exporters.files import platform_trees, walk
@@ -37,6 +38,8 @@ class TarExporter:
     dest: str
     split: bool | None
     epoch: int | None
+    prefix: str = ""
+    """Goes before the names of attestations."""
 
     @classmethod
     def of(cls, export: Export) -> Self:
@@ -46,7 +49,7 @@ class TarExporter:
         dest = attributes.get("dest") or STDOUT
         check_stdout(dest)
         split = flag(attributes, "platform-split") if "platform-split" in attributes else None
-        return cls(dest, split, epoch_of(attributes))
+        return cls(dest, split, epoch_of(attributes), attributes.get("attestation-prefix", ""))
 
     @property
     def title(self) -> str:
@@ -60,17 +63,21 @@ class TarExporter:
         trees = await platform_trees(target, self.split, context)
         epoch = self.epoch if self.epoch is not None else target.epoch
         context.progress("writing tarball", 0, 0, False)
-        result = await trio.to_thread.run_sync(self._write, trees, epoch)
+        beside = await statements_beside(target, trees, self.prefix, context)
+        result = await trio.to_thread.run_sync(self._write, trees, beside, epoch)
         context.progress("writing tarball", 0, 0, True)
         return result
 
-    def _write(self, trees: list[tuple[str, Tree]], epoch: int | None) -> ExportResult:
+    def _write(self, trees: list[tuple[str, Tree]], beside: list[Beside], epoch: int | None) -> ExportResult:
         with output_file(self.dest) as output:
             writer = TarWriter(output)
-            for folder, tree in trees:
+            for (folder, tree), files in zip(trees, beside, strict=True):
+                prefix = f"{folder}/" if folder else ""
                 if folder:
-                    writer.add(f"{folder}/", FOLDER, mode=0o755, mtime=epoch or 0)
-                _add_tree(writer, tree, f"{folder}/" if folder else "", epoch)
+                    writer.add(prefix, FOLDER, mode=0o755, mtime=epoch or 0)
+                _add_tree(writer, tree, prefix, epoch)
+                for name, data in files.items():
+                    writer.add(prefix + name, FILE, mode=MODE, mtime=epoch or 0, size=len(data), data=[data])
             writer.close()
         return written_file(self.dest, {})
 
