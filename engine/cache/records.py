@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class Record:
 
 def new_identity() -> str:
     """A name for a result that has just been made."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 class RecordStore:

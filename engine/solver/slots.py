@@ -16,6 +16,9 @@ from engine.digests import Digest
 from engine.solver.priorities import Priorities
 from engine.values import frozen
 
+_PATIENCE = 0.02
+"""Seconds in which steps that have become ready must have come forward."""
+
 
 @frozen
 class Bounds:
@@ -77,7 +80,9 @@ class Slots:
         while True:
             await self._changed.wait()
             self._changed = trio.Event()
-            await wait_all_tasks_blocked()
+            # A step that writes without end keeps the loop from ever being idle: others must not starve for that.
+            with trio.move_on_after(_PATIENCE):
+                await wait_all_tasks_blocked()
             self._give()
 
     def __str__(self) -> str:

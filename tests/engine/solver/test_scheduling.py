@@ -211,3 +211,28 @@ def test_a_build_of_known_things_reads_and_writes_no_memory() -> None:
     assert (made.memory.reads, made.memory.writes) == (1, 1)
     solve(made, top, targets={"t": top})
     assert (made.memory.reads, made.memory.writes) == (1, 1)
+
+
+def test_a_step_that_never_rests_does_not_keep_others_from_beginning() -> None:
+    graph = Graph()
+    source = graph.const("a", 1)
+    ended = trio.Event()
+
+    async def restless(*_: int) -> int:
+        while not ended.is_set():
+            await trio.lowlevel.checkpoint()
+        return 1
+
+    async def last(*_: int) -> int:
+        ended.set()
+        return 1
+
+    rest = graph.sum("last", graph.sum("quick", source))
+    made = Arithmetic(graph, behaviour={"restless": restless, "last": last})
+
+    async def main() -> None:
+        with trio.fail_after(20):
+            await made.solve(graph.sum("top", graph.sum("restless", source), rest), jobs=2)
+
+    trio.run(main)
+    assert made.finished["restless"] == 1
