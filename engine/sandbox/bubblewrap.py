@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -23,6 +23,7 @@ from engine.snapshots.user_namespace import Ids
 
 _INFO = 4096
 """Bytes, more than bwrap tells."""
+_CHILD = re.compile(rb'"child-pid": (\d+)')
 
 
 class Bubblewrap:
@@ -51,8 +52,9 @@ class Bubblewrap:
 
             async def find_init() -> int | None:
                 await trio.lowlevel.wait_readable(info.fileno())
-                text = info.read(_INFO)
-                return int(json.loads(text)["child-pid"]) if text else None
+                # Not yet whole JSON, perhaps: what follows is written when the step's namespaces are there.
+                found = _CHILD.search(info.read(_INFO) or b"")
+                return int(found[1]) if found else None
 
             confined = emulating is not None or user_namespace.ids() is not Ids.ALL
             own_sys = step.network is NetMode.NONE or (emulating is None and user_namespace.mounts_sysfs())

@@ -115,7 +115,7 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
         finally:
             # Whatever happened: never leave before the watcher has.
             if watcher.poll() is None:
-                watcher.kill()
+                _kill_all(watcher)
                 watcher.wait()
     return watcher.returncode
 
@@ -144,7 +144,7 @@ async def _end(watcher: subprocess.Popen[bytes], find_init: FindInit) -> None:
     with trio.move_on_after(GRACE):
         init = await find_init()
     if init is None:
-        watcher.kill()
+        _kill_all(watcher)
         await _gone(watcher)
         return
     try:
@@ -159,6 +159,15 @@ async def _end(watcher: subprocess.Popen[bytes], find_init: FindInit) -> None:
     finally:
         os.close(handle)
     await _gone(watcher)
+
+
+def _kill_all(watcher: subprocess.Popen[bytes]) -> None:
+    """A watcher that is killed while its step is only just made leaves that waiting for it for ever, with our pipes."""
+    watcher.send_signal(signal.SIGSTOP)  # it makes no further process while we look
+    os.waitid(os.P_PID, watcher.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    for pid in (*_descendants(watcher.pid), watcher.pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 async def _ask_to_end(init: int) -> None:
