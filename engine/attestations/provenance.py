@@ -190,6 +190,8 @@ def _scrub(request: dict[str, Any]) -> bool:
 def _vcs(request: FrontendRequest | None) -> dict[str, Any]:
     options = request.options if request else {}
     vcs = {key.removeprefix("vcs:"): value for key, value in options.items() if key.startswith("vcs:") and value}
+    if "source" in vcs:
+        vcs["source"] = without_password(vcs["source"])
     return {"vcs": vcs} if vcs else {}
 
 

@@ -1,0 +1,90 @@
+"""`attest` entries of a bake file, down to the image and the metadata file."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+FILE = """
+target "default" {
+  dockerfile-inline = "FROM scratch\\nARG A=1\\nCOPY a /a"
+  args = { A = "secret-argument" }
+  tags = ["app:1"]
+  output = ["type=oci,dest=out,tar=false"]
+}
+"""
+
+
+def build(folder: Path, *flags: str, **variables: str) -> Any:
+    (folder / "docker-bake.hcl").write_text(FILE)
+    (folder / "a").write_text("a")
+    command = [sys.executable, "-m", "bakery.cli.main", "build", "--progress", "quiet", "--allow", "fs.write=."]
+    done = subprocess.run(
+        [*command, "--metadata-file", "meta.json", *flags],
+        cwd=folder,
+        env=os.environ | {"BAKERY_ROOT": str(folder / "root"), **variables},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "meta.json").read_text())["default"]
+
+
+def statements(folder: Path, metadata: Any) -> list[Any]:
+    def read(digest: str) -> Any:
+        return json.loads((folder / "out/blobs/sha256" / digest.partition(":")[2]).read_bytes())
+
+    index = read(metadata["containerimage.digest"])
+    said = [item for item in index.get("manifests", []) if "vnd.docker.reference.type" in item.get("annotations", {})]
+    return [read(layer["digest"]) for item in said for layer in read(item["digest"])["layers"]]
+
+
+def test_the_flags_attach_statements(tmp_path: Path) -> None:
+    metadata = build(tmp_path, "--provenance", "mode=max", "--sbom", "true")
+    found = statements(tmp_path, metadata)
+    assert [s["predicateType"] for s in found] == ["https://spdx.dev/Document", "https://slsa.dev/provenance/v1"]
+    request = found[1]["predicate"]["buildDefinition"]["externalParameters"]["request"]
+    assert request["args"] == {"build-arg:A": "secret-argument"}
+
+
+def test_without_them_an_image_is_as_plain_as_it_can_be(tmp_path: Path) -> None:
+    metadata = build(tmp_path)
+    assert statements(tmp_path, metadata) == []
+    assert "containerimage.config.digest" in metadata
+
+
+def test_the_metadata_file_has_the_least_provenance_unless_asked(tmp_path: Path) -> None:
+    least = build(tmp_path)["buildx.build.provenance"]
+    assert least["buildType"] == "https://mobyproject.org/buildkit@v1"
+    assert "secret-argument" not in json.dumps(least)
+    assert "buildConfig" not in least
+    assert "buildConfig" in build(tmp_path, BUILDX_METADATA_PROVENANCE="max")["buildx.build.provenance"]
+    assert "buildx.build.provenance" not in build(tmp_path, BUILDX_METADATA_PROVENANCE="disabled")
+
+
+def test_an_attested_image_is_not_written_again_for_another_time_alone(tmp_path: Path) -> None:
+    one = build(tmp_path, "--provenance", "true")["containerimage.digest"]
+    assert build(tmp_path, "--provenance", "true")["containerimage.digest"] == one
+
+
+def test_provenance_tells_the_commit(tmp_path: Path) -> None:
+    def git(*arguments: str) -> str:
+        who = {f"GIT_{role}_{what}": "a@b.example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        done = subprocess.run(["git", *arguments], cwd=tmp_path, env=os.environ | who, check=True, capture_output=True)
+        return done.stdout.decode().strip()
+
+    (tmp_path / "a").write_text("a")
+    git("init", "-q")
+    git("remote", "add", "origin", "https://me:password@example.org/app.git")
+    git("add", "a")
+    git("commit", "-q", "-m", "a")
+    found = statements(tmp_path, build(tmp_path, "--provenance", "true"))[0]["predicate"]
+    assert found["runDetails"]["metadata"]["buildkit_metadata"]["vcs"] == {
+        "localdir:context": ".",
+        "revision": git("rev-parse", "HEAD"),
+        "source": "https://me:xxxxx@example.org/app.git",
+    }
