@@ -65,9 +65,8 @@ def _tell_github(result: BuildResult, project: Project, about: Aftermath, env: M
     from bakery.console.ci import github
     from bakery.console.ci.problems import problems
 
-    if env.get("DOCKER_BUILD_CHECKS_ANNOTATIONS", "").lower() not in _NO:
-        top = Path(env.get("GITHUB_WORKSPACE") or Path.cwd())
-        sys.stderr.write(github.annotate(problems(result, about.warnings, project, top)))
+    if github.wants_annotations(env):
+        sys.stderr.write(github.annotate(problems(result, about.warnings, project, github.checkout(env))))
     path = env.get("GITHUB_STEP_SUMMARY")
     if path and env.get("DOCKER_BUILD_SUMMARY", "").lower() not in _NO:
         _write(

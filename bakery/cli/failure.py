@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 
 import click
 
+from bakery.cli.complaints import annotate
+from bakery.config.target import Target
 from bakery.console import errors
 from bakery.diagnostics import BakeryError
 from bakery.graph.lower import TargetError
@@ -20,6 +23,8 @@ def report_failure(error: BaseException) -> int:
     parts = _once(_unwrapped(part) for part in errors.leaves(error))
     text = "".join(errors.step_error_tail(part) + errors.render(part, names) for part, names in parts)
     click.echo(text, nl=False, err=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        annotate([_with_target(part) for part in errors.leaves(error)])
     if "--debug" in sys.argv or "-D" in sys.argv:
         import traceback
 
@@ -33,6 +38,10 @@ def _once(parts: Iterable[tuple[BaseException, list[str]]]) -> list[tuple[BaseEx
     for error, names in parts:
         found.setdefault((type(error), str(error)), (error, []))[1].extend(names)
     return list(found.values())
+
+
+def _with_target(error: BaseException) -> tuple[BaseException, Target | None]:
+    return (error.error, error.target) if isinstance(error, TargetError) else (error, None)
 
 
 def _unwrapped(error: BaseException) -> tuple[BaseException, list[str]]:

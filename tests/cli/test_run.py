@@ -11,13 +11,18 @@ import pytest
 from support.build_story import failed, known, said, started
 
 from bakery.cli import failure, run
+from bakery.cli.complaints import report_error
 from bakery.cli.run import result_code
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project, Target
+from bakery.diagnostics import BakeryError, Position, SourceFile, Span
 from bakery.graph.build import BuildOptions
 from bakery.graph.lower import TargetError
 from engine.errors import DefinitionError, ExitError
 from engine.events import Event, Listener
+from engine.llb.definition import Place
+from engine.llb.ops import Position as LLBPosition
+from engine.llb.ops import Range, SourceInfo
 from engine.request import BuildResult, Outcome, TargetResult
 
 PROJECT = Project({"app": Target("app")})
@@ -175,3 +180,22 @@ def test_in_gitlab_the_progress_is_a_section(
     _, text = build(tmp_path)
     assert ":bakery_build\r\x1b[0Kbakery build app\n#1 RUN make\n" in text
     assert text.index("section_end:") < text.index(" app  built")
+
+
+def test_on_github_what_keeps_a_build_from_beginning_is_pointed_at(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    error = DefinitionError("unknown instruction: FORM")
+    source = SourceInfo(filename="Dockerfile", data=b"\nFORM a\n", language="Dockerfile")
+    error.at((Place(source, (Range(LLBPosition(2, 0), LLBPosition(2, 0)),)),), "")
+    failure.report_failure(TargetError(Target("app", context="services/app"), error))
+    assert capsys.readouterr().err.endswith(
+        "\n::error title=target app failed,file=services/app/Dockerfile,line=2::unknown instruction: FORM\n"
+    )
+    file = SourceFile("docker-bake.hcl", "x\n")
+    report_error(BakeryError.of("no such thing", span=Span(file, Position(1, 1, 0), Position(1, 2, 1))))
+    assert capsys.readouterr().err.endswith(
+        "\n::error title=bakery,file=docker-bake.hcl,line=1::docker-bake.hcl:1,1-2: no such thing\n"
+    )

@@ -6,7 +6,8 @@ out with DOCKER_BUILD_SUMMARY=false, annotations with DOCKER_BUILD_CHECKS_ANNOTA
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 from bakery.console.ci.problems import Problem, log_tail
 from bakery.console.text import duration, plural, printable, size
@@ -23,6 +24,17 @@ _MARKS = {
     Outcome.CANCELLED: "⚪ canceled",
     Outcome.NOT_STARTED: "⚪ not started",
 }
+
+
+def wants_annotations(env: Mapping[str, str]) -> bool:
+    """Whether an environment is a job of GitHub's that may be annotated."""
+    refused = env.get("DOCKER_BUILD_CHECKS_ANNOTATIONS", "").lower() in ("0", "false")
+    return env.get("GITHUB_ACTIONS") == "true" and not refused
+
+
+def checkout(env: Mapping[str, str]) -> Path:
+    """The folder that annotated files are relative to."""
+    return Path(env.get("GITHUB_WORKSPACE") or Path.cwd())
 
 
 def annotate(found: Iterable[Problem]) -> str:

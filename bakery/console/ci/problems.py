@@ -54,20 +54,25 @@ def log_tail(target: TargetResult) -> list[str]:
     return error.log.decode("utf-8", "replace").rstrip("\n").split("\n")[-TAIL_LINES:]
 
 
+def problem_of(error: BaseException, title: str, file: Path | None, top: Path, log: Sequence[str] = ()) -> Problem:
+    """One error. `file` is the Dockerfile of the target that it broke, if there is one."""
+    message = "\n".join([str(error), *log])
+    match error:
+        case EngineError(places=(place, *_)):
+            return _at("error", title, message, place, file, top)
+        case BakeryError() if error.diagnostics and (span := error.diagnostics[0].span):
+            return Problem(
+                "error", title, message, _relative(Path(span.file.name), top), span.start.line, span.end.line
+            )
+        case _:
+            return Problem("error", title, message)
+
+
 def _failures(result: BuildResult, files: Mapping[str, Path | None], top: Path) -> Iterator[Problem]:
     for target in result.targets.values():
-        if target.outcome is not Outcome.FAILED or target.error is None:
-            continue
-        title = f"target {target.name} failed"
-        message = "\n".join([str(target.error), *log_tail(target)])
-        match target.error:
-            case EngineError(places=(place, *_)):
-                yield _at("error", title, message, place, files.get(target.name), top)
-            case BakeryError() as error if error.diagnostics and (span := error.diagnostics[0].span):
-                file = _relative(Path(span.file.name), top)
-                yield Problem("error", title, message, file, span.start.line, span.end.line)
-            case _:
-                yield Problem("error", title, message)
+        if target.outcome is Outcome.FAILED and target.error is not None:
+            title = f"target {target.name} failed"
+            yield problem_of(target.error, title, files.get(target.name), top, log_tail(target))
 
 
 def _warnings(warnings: Sequence[Warned], files: Mapping[str, Path | None], top: Path) -> Iterator[Problem]:
