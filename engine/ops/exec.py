@@ -97,7 +97,7 @@ class ExecOperation:
     async def _run_on(self, mounts: ExecMounts, context: StepContext) -> None:
         import trio
 
-        from engine.ops.exec_mounts import nested, to_step_mount
+        from engine.ops.exec_mounts import check_nested, nested, to_step_mount
         from engine.ops.looking_around import look_around
         from engine.ops.step_log import StepLog
         from engine.sandbox.resolver import HOSTS, RESOLV_CONF, StepFiles
@@ -114,6 +114,7 @@ class ExecOperation:
         env = self._environment(user.home, context, mounts.secrets)
         async with AsyncExitStack() as opened:
             shown = await mounts.others(opened)
+            check_nested(shown)
             inside = nested(shown)
             places = [(item.dest, item.is_folder) for item, within in zip(shown, inside, strict=True) if not within]
             places += [(path, False) for path in (HOSTS, RESOLV_CONF)]

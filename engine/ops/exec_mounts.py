@@ -243,6 +243,24 @@ def to_step_mount(shown: Shown, dest: str) -> BindMount | TmpfsMount:
     return BindMount(shown.source, dest, shown.readonly, nosuid=True, nodev=True, noexec=shown.noexec)
 
 
+def check_nested(shown: Sequence[Shown]) -> None:
+    """Refuses mounts whose way leads over a symbolic link in another mount, such as a cache that a step has written.
+
+    A runtime that makes the place would follow it, and perhaps out of the step's root.
+    """
+    for at, item in enumerate(shown):
+        parents = [other for other in shown[:at] if other.source and _is_below(item.dest, [other.dest])]
+        if not parents:
+            continue
+        above = parents[-1]
+        way = above.source
+        for part in item.dest[len(above.dest.rstrip("/")) :].strip("/").split("/"):
+            assert way is not None
+            way = way / part
+            if way.is_symlink():
+                raise StepError(f"cannot mount on {item.dest}: {part} is a symbolic link in the mount at {above.dest}")
+
+
 def nested(shown: Sequence[Shown]) -> list[bool]:
     """Whether each mount lies in one that is made before it, where its place is the sandbox's concern."""
     return [_is_below(item.dest, [other.dest for other in shown[:at]]) for at, item in enumerate(shown)]

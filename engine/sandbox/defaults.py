@@ -33,6 +33,11 @@ DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}
 SHM_SIZE = 64 << 20
 """Bytes of /dev/shm."""
 
+PROCESSES = 16384
+"""Processes and threads that a step may have at once, where the kernel has such a limit for a PID namespace."""
+OOM_SCORE = 500
+"""Added to the badness of a step's processes when memory is short: they go before bakery and the machine's services."""
+
 RLIMITS = {
     "cpu": 0, "fsize": 1, "data": 2, "stack": 3, "core": 4, "rss": 5, "nproc": 6, "nofile": 7, "memlock": 8, "as": 9,
     "locks": 10, "sigpending": 11, "msgqueue": 12, "nice": 13, "rtprio": 14, "rttime": 15,

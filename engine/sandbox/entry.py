@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -17,6 +18,8 @@ from engine.sandbox.defaults import (
     DEFAULT_CAPABILITIES,
     DEVICES,
     MASKED_PATHS,
+    OOM_SCORE,
+    PROCESSES,
     READONLY_PATHS,
     RLIMITS,
     mask_of,
@@ -49,6 +52,8 @@ _CLOSE_RANGE_CLOEXEC = 4
 _ALL_FDS = 0xFFFFFFFF
 _AT_FDCWD = -100
 _TIOCSCTTY = 0x540E
+_STDIN_KEPT = 200
+"""A descriptor that nobody uses."""
 _SIGKILL = 9
 _SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
@@ -89,6 +94,7 @@ def entry(step: Step, status: int, own_sys: bool = True) -> Entry:
         UnsupportedError: on a machine without a launcher.
     """
     calls = Entry()
+    _bound_processes(calls)
     _mounts(calls, step.security is SecurityMode.INSECURE, own_sys)
     _last_calls(calls, step, status)
     return calls
@@ -97,7 +103,10 @@ def entry(step: Step, status: int, own_sys: bool = True) -> Entry:
 def container_entry(step: Step, status: int) -> Entry:
     """The same where an OCI runtime has done the mounts."""
     calls = Entry()
+    calls.may("mount", 0, "/proc/sys", 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
+    _bound_processes(calls)
     if step.security is not SecurityMode.INSECURE:
+        calls.may("mount", 0, "/proc/sys", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | _SAFE, 0)
         _close_to_devices(calls, MS_RDONLY if step.readonly_root else 0)
     _last_calls(calls, step, status)
     return calls
@@ -138,6 +147,30 @@ def _last_calls(calls: Entry, step: Step, status: int) -> None:
     calls.must("cannot bind the step to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
     calls.may("close_range", 3, _ALL_FDS, _CLOSE_RANGE_CLOEXEC)
     _execute(calls, step, status)
+
+
+def _bound_processes(calls: Entry) -> None:
+    """A step that starts processes without end comes to an end itself, and so does one that takes all memory."""
+    if _own_pid_limit():
+        _write(calls, "/proc/sys/kernel/pid_max", str(PROCESSES))
+    _write(calls, "/proc/self/oom_score_adj", str(OOM_SCORE))
+
+
+def _write(calls: Entry, path: str, text: str) -> None:
+    """The number of a file that is opened is not known in advance, but for the lowest that is free."""
+    calls.may("dup3", 0, _STDIN_KEPT, 0)
+    calls.may("close", 0)
+    calls.may("openat", _AT_FDCWD, path, os.O_WRONLY, 0)
+    calls.may("write", 0, text, len(text))
+    calls.may("dup3", _STDIN_KEPT, 0, 0)
+    calls.may("close", _STDIN_KEPT)
+
+
+@cache
+def _own_pid_limit() -> bool:
+    """Whether each PID namespace has a `pid_max` of its own (Linux 6.14). Before, there is one for the machine!"""
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return release is not None and (int(release[1]), int(release[2])) >= (6, 14)
 
 
 def _mounts(calls: Entry, insecure: bool, own_sys: bool) -> None:

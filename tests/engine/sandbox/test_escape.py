@@ -1,0 +1,219 @@
+"""What a step might try in order to get out, and what it gets: in every runtime, as root and in a user namespace."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import trio
+from support.kitchen import Kitchen, present
+
+from engine.errors import StepError
+from engine.llb.ops import CacheOpt, Mount, MountType, Platform, SecretOpt, TmpfsOpt
+from engine.request import Secret
+from engine.results import Snapshot
+from engine.sandbox import emulation, launcher
+from engine.sandbox.launcher import Launcher
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount"),
+    pytest.mark.skipif(not Path("/bin/busybox").exists(), reason="needs the package busybox-static"),
+]
+
+DENIED = 77
+NEW_USER, NEW_NS, NEW_PID = 0x10000000, 0x20000, 0x20000000
+# System calls of x86-64 by which one could reach beyond a step, with arguments that would do it.
+CALLS: dict[str, tuple[int, tuple[launcher.Argument, ...]]] = {
+    "acct": (163, ("/tmp/acct",)),
+    "add_key": (248, ("user", "name", "value", 5, -3)),
+    "bpf": (321, (0, bytes(64), 64)),
+    "clock_settime": (227, (0, bytes(16))),
+    "clone-newuser": (56, (NEW_USER | 17, 0, 0, 0, 0)),
+    "clone3": (435, (bytes(88), 88)),
+    "delete_module": (176, ("x", 0)),
+    "fanotify_init": (300, (0, 0)),
+    "finit_module": (313, (0, "", 0)),
+    "fsopen": (430, ("tmpfs", 0)),
+    "init_module": (175, (bytes(8), 8, "")),
+    "io_uring_setup": (425, (4, bytes(120))),
+    "iopl": (172, (3,)),
+    "kexec_load": (246, (0, 0, 0, 0)),
+    "keyctl-join": (250, (1, 0)),
+    "mount-bind": (165, ("/", "/tmp", 0, 4096, 0)),
+    "mount-tmpfs": (165, ("none", "/tmp", "tmpfs", 0, 0)),
+    "mount_setattr": (442, (-100, "/", 0, bytes(32), 32)),
+    "move_mount": (429, (-100, "/", -100, "/tmp", 0)),
+    "open_by_handle_at": (304, (-100, bytes(16), 0)),
+    "open_tree": (428, (-100, "/", 1)),
+    "perf_event_open": (298, (bytes(112), 0, -1, -1, 0)),
+    "personality": (135, (0x0040000,)),
+    "pivot_root": (155, ("/", "/tmp")),
+    "quotactl": (179, (0, 0, 0, 0)),
+    "reboot": (169, (0xFEE1DEAD, 0x28121969, 0, 0)),
+    "request_key": (249, ("user", "name", 0, 0)),
+    "setdomainname": (171, ("x", 1)),
+    "sethostname": (170, ("x", 1)),
+    "setns": (308, (0, 0)),
+    "settimeofday": (164, (bytes(16), 0)),
+    "swapon": (167, ("/tmp/x", 0)),
+    "syslog": (103, (3, bytes(64), 64)),
+    "umount": (166, ("/proc", 2)),
+    "unshare-mount": (272, (NEW_NS,)),
+    "unshare-pid": (272, (NEW_PID,)),
+    "unshare-user": (272, (NEW_USER,)),
+    "userfaultfd": (323, (0,)),
+    "vhangup": (153, ()),
+    "vsock": (41, (40, 1, 0)),
+    "x32": (0x40000000 | 39, ()),
+}
+ATTEMPTS = (
+    "ls /var/run/docker.sock || ls /run/docker.sock || ls /run/containerd",
+    "mknod /dev/loop0 b 7 0 && head -c 1 /dev/loop0",
+    "mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem",
+    "mknod /tmp/disk b 254 0 && head -c 1 /tmp/disk",
+    "ls /dev/kvm || ls /dev/fuse || ls /dev/vda || ls /dev/kmsg || ls /dev/mem",
+    "echo 1 > /proc/sys/kernel/panic",
+    "echo 1 > /proc/sys/vm/drop_caches",
+    "echo 100000 > /proc/sys/kernel/pid_max",
+    "echo '|/x' > /proc/sys/kernel/core_pattern",
+    "echo b > /proc/sysrq-trigger",
+    "echo /x > /sys/kernel/uevent_helper",
+    "echo /x > /sys/fs/cgroup/release_agent || echo /x > /sys/fs/cgroup/memory/release_agent",
+    "mkdir /sys/fs/cgroup/x || mkdir /sys/fs/cgroup/pids/x || mkdir /sys/fs/cgroup/unified/x",
+    "test -s /proc/kcore || test -s /proc/keys || test -s /proc/timer_list",
+)
+
+
+@pytest.fixture(
+    params=[
+        "bubblewrap",
+        pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
+        pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
+    ]
+)
+def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]:
+    kitchen = Kitchen(tmp_path, request.param)
+    yield kitchen
+    kitchen.store.close()
+    kitchen.state.close()
+
+
+def with_programs(kitchen: Kitchen) -> Snapshot:
+    """A file system with a program for each call, which ends with `DENIED` if the call fails and with 0 if it works."""
+    with kitchen.store.new_layer(kitchen.base) as layer:
+        folder = layer.path / "try"
+        folder.mkdir()
+        for name, (number, arguments) in CALLS.items():
+            program = Launcher()
+            program._machine = replace(program._machine, calls={**program._machine.calls, name: number})
+            program.call(name, *arguments, failure=DENIED)
+            program.call("exit_group", 0)
+            (folder / name).write_bytes(program.program())
+            (folder / name).chmod(0o755)
+        return layer.commit("attempts")
+
+
+def verdicts(said: str) -> dict[str, str]:
+    return {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in said.splitlines()}
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")
+def test_system_calls_that_reach_beyond_a_step_are_refused(kitchen: Kitchen) -> None:
+    said = kitchen.says("for f in /try/*; do $f; echo ${f#/try/} $?; done", on=with_programs(kitchen))
+    assert verdicts(said) == dict.fromkeys(CALLS, str(DENIED))
+
+
+def test_nothing_of_the_machine_is_within_reach(kitchen: Kitchen, tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("of the machine")
+    ways = [f"/{tmp_path}", f"/proc/1/root{tmp_path}", f"/proc/1/cwd/../../..{tmp_path}", f"../../../../..{tmp_path}"]
+    attempts = [*ATTEMPTS, *(f"ls {way}/outside" for way in ways), f"ln -s {tmp_path}/outside /x && cat /x"]
+    program = "".join(f"({attempt}) >/dev/null 2>&1; echo {number} $?\n" for number, attempt in enumerate(attempts))
+    done = verdicts(kitchen.says(program))
+    assert len(done) == len(attempts)
+    assert [attempts[int(number)] for number, code in done.items() if code == "0"] == []
+
+
+def test_no_file_of_this_process_is_open_in_a_step(kitchen: Kitchen) -> None:
+    said = kitchen.says("for fd in /proc/1/fd/*; do readlink $fd; done; true")
+    assert [line for line in said.splitlines() if not line.startswith(("pipe:", "/dev/null", "/proc/1/fd"))] == []
+
+
+def test_no_other_process_is_seen_or_reached(kitchen: Kitchen) -> None:
+    assert "pytest" not in kitchen.says("cat /proc/[0-9]*/cmdline")
+    assert kitchen.says("kill -9 -1 2>/dev/null; echo alive") == "alive\n"
+
+
+def test_one_steps_secret_is_nowhere_for_another_step(kitchen: Kitchen, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("correct horse battery")
+    option = SecretOpt("s", 0, 0, 0o400, False)
+    mount = Mount(input=-1, dest="/token", mount_type=MountType.SECRET, output=-1, secret_opt=option)
+    given = [Secret("s", path=tmp_path / "secret")]
+    look = "cat /proc/*/environ /proc/*/mounts /proc/*/cmdline; ls -R /run /tmp; true"
+
+    async def main() -> bytes:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: kitchen.run("echo go; sleep 30", mounts=[mount], secrets=given))
+            while b"go" not in kitchen.said:
+                await trio.sleep(0.01)
+            await kitchen.run(look)
+            nursery.cancel_scope.cancel()
+        return kitchen.said
+
+    said = trio.run(main)
+    assert b"horse" not in said
+    assert b"/etc/hosts" in said  # it did look
+    assert b" /token " not in said
+
+
+def test_a_link_in_a_cache_leads_no_mount_out_of_it(kitchen: Kitchen, tmp_path: Path) -> None:
+    cache = Mount(input=-1, dest="/c", output=-1, mount_type=MountType.CACHE, cache_opt=CacheOpt("c"))
+    target = tmp_path / "target"
+    target.mkdir()
+    kitchen.step(f"ln -s /oldroot{target} /c/old; ln -s ../../../..{target} /c/up; ln -s /etc /c/etc", mounts=[cache])
+    for name in ("old", "up", "etc"):
+        options = {"mount_type": MountType.TMPFS, "tmpfs_opt": TmpfsOpt()}
+        inner = Mount(input=-1, dest=f"/c/{name}/new", output=-1, **options)  # type: ignore[arg-type]
+        with pytest.raises(StepError, match="is a symbolic link in the mount at /c"):
+            kitchen.step("true", mounts=[cache, inner])
+    assert list(target.iterdir()) == []
+
+
+def test_processes_and_memory_come_to_an_end_in_the_step_first(kitchen: Kitchen) -> None:
+    assert kitchen.says("cat /proc/self/oom_score_adj") == "500\n"
+    limit = kitchen.says("cat /proc/sys/kernel/pid_max").strip()
+    if tuple(map(int, platform.release().split(".")[:2])) >= (6, 14):
+        assert limit == "16384"
+    else:
+        assert limit == Path("/proc/sys/kernel/pid_max").read_text().strip()
+
+
+def test_a_daemon_that_ignores_everything_goes_with_its_step(kitchen: Kitchen) -> None:
+    mark = f"8{int.from_bytes(os.urandom(3), 'big')}"
+    kitchen.step(f"(trap '' TERM HUP INT; setsid sleep {mark} & ) ; true")
+    deadline = time.monotonic() + 5
+    while any(mark.encode() in _command(path) for path in Path("/proc").glob("[0-9]*")):
+        assert time.monotonic() < deadline, "it is still there"
+        time.sleep(0.05)
+
+
+def test_an_emulated_step_may_do_no_more_than_others(kitchen: Kitchen) -> None:
+    if "arm64" not in {*emulation.emulators(), *emulation.registered()}:
+        pytest.skip("needs qemu-user-static")
+    kitchen.platform = Platform("arm64", "linux")
+    attempts = ("mount -t tmpfs none /tmp", "mknod /m c 1 1 && head -c 1 /m", "echo 1 > /proc/sys/kernel/panic")
+    said = kitchen.says("; ".join(f"({attempt}) 2>/dev/null; echo $?" for attempt in attempts))
+    assert "0" not in said.split()
+    assert "CapEff:\t00000000a80425fb" in kitchen.says("grep CapEff /proc/self/status")
+
+
+def _command(path: Path) -> bytes:
+    try:
+        return (path / "cmdline").read_bytes()
+    except OSError:
+        return b""
