@@ -11,6 +11,7 @@ from bakery.graph.frontend_request import Surroundings
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
 from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
+from bakery.graph.vcs import with_vcs
 from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
 from engine.errors import DamagedState
@@ -149,6 +150,6 @@ def _wanted(target: Target, lowered: Lowered, options: BuildOptions) -> Wanted:
         entitlements=frozenset(target.entitlements),
         epoch=int(epoch) if epoch.isdecimal() else None,
         attests=attests(target),
-        request=lowered.request,
+        request=with_vcs(target, lowered.request),
         provenance=options.provenance,
     )
