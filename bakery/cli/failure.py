@@ -24,7 +24,7 @@ def report_failure(error: BaseException) -> int:
     text = "".join(errors.step_error_tail(part) + errors.render(part, names) for part, names in parts)
     click.echo(text, nl=False, err=True)
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        annotate([_with_target(part) for part in errors.leaves(error)])
+        annotate([_with_target(part) for part in errors.leaves(error) if isinstance(part, Exception)])
     if "--debug" in sys.argv or "-D" in sys.argv:
         import traceback
 
