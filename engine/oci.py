@@ -58,6 +58,8 @@ MAX_MANIFEST = 4 << 20
 """Bytes of a manifest or index that are read at most, as the distribution specification asks for."""
 MAX_CONFIG = 16 << 20
 MAX_LAYERS = 1000
+MAX_CACHE_LAYERS = 20_000
+"""Layers of a manifest that describes a build cache: it holds those of many images."""
 MAX_DEPTH = 8
 """How deep indexes may be nested in each other."""
 
@@ -123,7 +125,7 @@ class Index:
 # ---------------------------------------------------------------- reading
 
 
-def parse_document(data: bytes, media_type: str = "") -> Manifest | Index:
+def parse_document(data: bytes, media_type: str = "", *, max_layers: int = MAX_LAYERS) -> Manifest | Index:
     """A manifest or index from its bytes, as `media_type` says, or if that is empty or generic, as the document says.
 
     Raises:
@@ -140,7 +142,7 @@ def parse_document(data: bytes, media_type: str = "") -> Manifest | Index:
     kind = _kind(document, media_type)
     if kind in INDEX_TYPES:
         return _index(document, kind)
-    return _manifest(document, kind)
+    return _manifest(document, kind, max_layers)
 
 
 def _kind(document: Mapping[str, Any], media_type: str) -> str:
@@ -164,10 +166,10 @@ def _kind(document: Mapping[str, Any], media_type: str) -> str:
     return kind
 
 
-def _manifest(document: Mapping[str, Any], kind: str) -> Manifest:
+def _manifest(document: Mapping[str, Any], kind: str, max_layers: int) -> Manifest:
     layers = _list(document.get("layers") or [], "layers")
-    if len(layers) > MAX_LAYERS:
-        raise MalformedImage(f"a manifest has {len(layers)} layers, more than the {MAX_LAYERS} allowed")
+    if len(layers) > max_layers:
+        raise MalformedImage(f"a manifest has {len(layers)} layers, more than the {max_layers} allowed")
     subject = document.get("subject")
     return Manifest(
         config=parse_descriptor(document.get("config")),

@@ -88,7 +88,7 @@ async def get_manifest(repository: Repository, selector: str, name: str) -> tupl
     expected = _digest(selector, repository) if selector.startswith("sha256:") else said
     if expected and found != expected:
         raise CorruptBlob(f"{repository.transport.host} sent a manifest of {name} that is {found}, not {expected}")
-    media_type = oci.parse_document(data, kind).media_type
+    media_type = oci.parse_document(data, kind, max_layers=oci.MAX_CACHE_LAYERS).media_type
     return oci.Descriptor(media_type, found, len(data)), data
 
 

@@ -76,10 +76,18 @@ class LayoutPlace:
         image = make_image(chains, image_manifest=self._options.image_manifest, oci_types=self._options.oci_types)
         if image is None:
             return {}
-        for blob in image.blobs:
+        if image.descriptor.digest == self._seen:
+            return cache_metadata(image)
+        for blob in await trio.to_thread.run_sync(self._missing, image, context):
             await bring(context, LayerBlob(blob.descriptor, blob.origin))
         await trio.to_thread.run_sync(self._write, image, context)
         return cache_metadata(image)
+
+    def _missing(self, image: CacheImage, context: ExportContext) -> list[CacheBlob]:
+        """The layers that are neither in the folder nor here."""
+        blobs = self._folder / "blobs" / "sha256"
+        away = [b for b in image.blobs if not _is_placed(blobs / hex_of(b.descriptor.digest), b)]
+        return [blob for blob in away if not context.blobs.has(blob.descriptor.digest)]
 
     def _write(self, image: CacheImage, context: ExportContext) -> None:
         blobs = self._folder / "blobs" / "sha256"
@@ -165,11 +173,15 @@ def _place_layer(blobs: Path, blob: CacheBlob, context: ExportContext) -> None:
     descriptor = blob.descriptor
     part = f"writing layer {descriptor.digest}"
     path = blobs / hex_of(descriptor.digest)
-    if not (path.is_file() and path.stat().st_size == descriptor.size):
+    if not _is_placed(path, blob):
         context.progress(part, 0, descriptor.size, False)
         with context.blobs.open(descriptor.digest) as source:
             _place(path, _pieces(source))
     context.progress(part, descriptor.size, descriptor.size, True)
+
+
+def _is_placed(path: Path, blob: CacheBlob) -> bool:
+    return path.is_file() and path.stat().st_size == blob.descriptor.size
 
 
 def _pieces(source: VerifyingReader) -> Iterator[bytes]:

@@ -51,7 +51,7 @@ async def read_cache(documents: Documents, chains: Chains) -> int:
         SourceError: if it cannot be had, or makes no sense.
     """
     root, data = await documents.root()
-    document = oci.parse_document(data, root.media_type)
+    document = oci.parse_document(data, root.media_type, max_layers=oci.MAX_CACHE_LAYERS)
     described_blobs = (document.config, *document.layers) if isinstance(document, oci.Manifest) else document.manifests
     config = next((item for item in described_blobs if item.media_type == cache_config.MEDIA_TYPE), None)
     if config is None:

@@ -62,6 +62,8 @@ class RegistryPlace:
         image = make_image(chains, image_manifest=self._options.image_manifest, oci_types=self._options.oci_types)
         if image is None:
             return {}
+        if image.descriptor.digest == self._seen:
+            return cache_metadata(image)
         async with self._registries(context) as registries:
             push = _Push(self._reference, image, context, registries)
             await push.blobs()
