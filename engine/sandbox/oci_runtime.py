@@ -28,6 +28,7 @@ from engine.snapshots.kernel import mount
 from engine.snapshots.work import WorkFolder, discard
 
 _LAUNCHER, _STATUS = 3, 4
+_PAUSE = 0.01
 """The descriptors that a container keeps."""
 _SAFE = ["nosuid", "noexec", "nodev"]
 _FREE = 16
@@ -59,7 +60,11 @@ class OCIRuntime:
 
             async def find_init() -> int | None:
                 await trio.lowlevel.wait_readable(status.fileno())
-                return int(pid_file.read_text()) if status.read(1) else None
+                if not status.read(1):
+                return None
+            while not (text := _text(pid_file)):  # the runtime writes it while the step begins
+                await trio.sleep(_PAUSE)
+            return int(text)
 
             inside = container_entry(step, _STATUS)
             launcher = _high(files, inside.memory_file())
@@ -215,6 +220,14 @@ def _devices() -> list[dict[str, Any]]:
                 }
             )
     return found
+
+
+def _text(path: Path) -> str:
+    """A file's text, empty as long as there is none."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _high(files: ExitStack, fd: int) -> FileIO:
