@@ -24,7 +24,7 @@ KEEP = 100
 @contextmanager
 def recording(project: Project, root: Path | None, keep: int | None = None) -> Iterator[Recorder]:
     """A recorder for a build that is made inside the block; whoever leaves it with an error has that recorded."""
-    recorder = Recorder(root or default_root(), keep or KEEP)
+    recorder = Recorder(root or default_root(), KEEP if keep is None else keep)
     recorder.begin(project, sys.argv, os.environ, Path.cwd())
     try:
         yield recorder
