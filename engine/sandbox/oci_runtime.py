@@ -28,8 +28,8 @@ from engine.snapshots.kernel import mount
 from engine.snapshots.work import WorkFolder, discard
 
 _LAUNCHER, _STATUS = 3, 4
-_PAUSE = 0.01
 """The descriptors that a container keeps."""
+_PAUSE = 0.01
 _SAFE = ["nosuid", "noexec", "nodev"]
 _FREE = 16
 _PTMX, _TTY, _PTS, _MEMORY = (5, 2), (5, 0), 136, 1
@@ -61,10 +61,10 @@ class OCIRuntime:
             async def find_init() -> int | None:
                 await trio.lowlevel.wait_readable(status.fileno())
                 if not status.read(1):
-                return None
-            while not (text := _text(pid_file)):  # the runtime writes it while the step begins
-                await trio.sleep(_PAUSE)
-            return int(text)
+                    return None
+                while not (text := _text(pid_file)):  # the runtime writes it while the step begins
+                    await trio.sleep(_PAUSE)
+                return int(text)
 
             inside = container_entry(step, _STATUS)
             launcher = _high(files, inside.memory_file())
