@@ -62,7 +62,7 @@ class OCIRuntime:
                 await trio.lowlevel.wait_readable(status.fileno())
                 if not status.read(1):
                     return None
-                while not (text := _text(pid_file)):  # the runtime writes it while the step begins
+                while not (text := _text(pid_file)):  # noqa: ASYNC110 - the runtime writes it while the step begins
                     await trio.sleep(_PAUSE)
                 return int(text)
 
