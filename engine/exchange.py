@@ -20,6 +20,7 @@ from engine.cache.export_policy import ExportPolicy
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, ExportError, LostLayerError
 from engine.events import Warned
+from engine.exporters.attributes import flag
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import PlatformImage, TargetImage
 from engine.llb.definition import Edge, Vertex, walk
@@ -59,8 +60,9 @@ class CacheExchange:
 
     def with_inline(self, wanted: Wanted, target: TargetImage, scheduler: Scheduler) -> TargetImage:
         """A target's image with the cache inside that it is to carry."""
-        if not any(backend.type == _INLINE for backend in wanted.cache_to):
-            return target
+        rewritten = any(flag(export.attributes, "rewrite-timestamp") for export in wanted.exports)
+        if rewritten or not any(backend.type == _INLINE for backend in wanted.cache_to):
+            return target  # rewritten layers are not what the steps made
         edges = [platform.edge for platform in wanted.platforms]
         platforms = [self._carrying(p, e, scheduler) for p, e in zip(target.platforms, edges, strict=True)]
         return replace(target, platforms=tuple(platforms))

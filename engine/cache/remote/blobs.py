@@ -14,6 +14,8 @@ from engine.values import frozen
 DIFF_ID = "containerd.io/uncompressed"
 CREATED = "buildkit/createdat"
 DESCRIPTION = "buildkit/description"
+_LONGEST = 1000
+"""Characters of a description that are taken from elsewhere; nothing in it may speak to a terminal."""
 
 
 @frozen
@@ -45,7 +47,8 @@ def annotated_blob(descriptor: oci.Descriptor, origin: str) -> CacheBlob | None:
     except ValueError:
         return None
     bare = replace(descriptor, annotations={}, platform=None, data=None, urls=())
-    return CacheBlob(bare, diff_id, origin, notes.get(CREATED, ""), notes.get(DESCRIPTION, ""))
+    description = "".join(c for c in notes.get(DESCRIPTION, "")[:_LONGEST] if c.isprintable())
+    return CacheBlob(bare, diff_id, origin, notes.get(CREATED, ""), description)
 
 
 def exported_blob(layer: ExportedLayer, created: str) -> CacheBlob:

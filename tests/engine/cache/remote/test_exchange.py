@@ -152,6 +152,17 @@ def test_an_image_carries_its_cache(place: Workplace, registry: RegistryServer) 
     ]
 
 
+def test_an_image_with_rewritten_times_carries_none(place: Workplace, tmp_path: Path) -> None:
+    place.build_well(
+        overrides=(
+            *caches(cache_to="type=inline"),
+            f"*.output=type=oci,dest={tmp_path}/image,tar=false,rewrite-timestamp=true,source-date-epoch=1",
+        )
+    )
+    blobs = [path.read_bytes() for path in (tmp_path / "image" / "blobs" / "sha256").iterdir()]
+    assert not any(b"moby.buildkit.cache.v0" in data for data in blobs)
+
+
 def test_targets_and_builds_that_export_to_one_place_are_one_cache(place: Workplace, registry: RegistryServer) -> None:
     ref = f"{registry.host}/cache:together"
     to, source = [f"type=registry,ref={ref},mode=max"], [f"type=registry,ref={ref}"]
