@@ -169,7 +169,12 @@ def _check_ssh(ssh: SSHEntry, cwd: Path, env: Mapping[str, str], note: Any) -> N
         return
     for path in ssh.paths:
         if not os.path.exists(cwd / _local(path)):
-            note("ssh", f"failed to open {path}", f"open {path}: no such file or directory")
+            note(
+                "ssh",
+                f"failed to convert agent config {{{ssh.id} [{' '.join(ssh.paths)}] false}}",
+                f"stat {path}: no such file or directory",
+                f'"{ssh.id}" needs this key or socket',
+            )
 
 
 def _local(path: str) -> str:

@@ -20,7 +20,8 @@ def print_json(project: Project) -> str:
     groups = {
         name: {
             **({"description": group.description} if group.description else {}),
-            "targets": list(group.targets) or None,
+            # The group that Compose files make has no place; without members it is null, one that is written is [].
+            "targets": list(group.targets) or ([] if group.span else None),
         }
         for name, group in sorted(project.groups.items())
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bakery.config.compose.dotenv import parse_dotenv
 from bakery.config.compose.files import ReadFile, joined, rebased_secret, rebased_service
 from bakery.config.compose.merge import Services, interpolated, long_form, merged
+from bakery.config.textforms import clean_path
 from bakery.config.yaml_nodes import YamlNode, plain_text, read_yaml
 from bakery.diagnostics import BakeryError, SourceFile, Span
 
@@ -128,7 +129,7 @@ class Model:
 def _texts(node: YamlNode | None) -> list[str]:
     if node is None:
         return []
-    return [plain_text(item) or "" for item in (node.value if node.is_list else [node])]
+    return [clean_path(text) for item in (node.value if node.is_list else [node]) if (text := plain_text(item))]
 
 
 def _section(document: YamlNode, key: str, env: Mapping[str, str]) -> dict[str, YamlNode]:

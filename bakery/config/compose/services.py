@@ -264,7 +264,7 @@ def _ulimits(node: YamlNode) -> list[str]:
 def _ssh(node: YamlNode) -> list[SSHEntry]:
     if isinstance(node.value, str):
         return [SSHEntry(node.value)]
-    entries = [SSHEntry(name, (path,) if (path := plain_text(item)) else ()) for name, item in _items(node)]
+    entries = [SSHEntry(name, (clean_path(path),) if (path := plain_text(item)) else ()) for name, item in _items(node)]
     return sorted(entries, key=lambda entry: entry.id)
 
 
