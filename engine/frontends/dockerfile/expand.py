@@ -23,7 +23,9 @@ _TEMPLATE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
 class ExpansionError(ValueError):
-    """A text that cannot be expanded."""
+    """A text that cannot be expanded. `missing` are the variables that were not found before that was known."""
+
+    missing: frozenset[str] = frozenset()
 
 
 class Variables(Protocol):
@@ -76,7 +78,11 @@ class Expander:
         if not _SPECIAL_TEXT.search(word):
             return Expansion(word)
         run = _Run(self, word, variables)
-        out = run.whole()
+        try:
+            out = run.whole()
+        except ExpansionError as error:
+            error.missing = frozenset(run.missing)
+            raise
         return Expansion(out, frozenset(run.found), frozenset(run.missing))
 
     def words(self, word: str, variables: Variables) -> list[str]:

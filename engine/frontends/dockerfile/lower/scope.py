@@ -99,6 +99,8 @@ class Scope:
             try:
                 done = self.expander.full(word, env)
             except ExpansionError as error:
+                if error.missing:
+                    self.observer.unset(instruction, error.missing, stage)
                 raise DockerfileError(str(error)) from None
             if done.missing:
                 self.observer.unset(instruction, done.missing, stage)

@@ -112,6 +112,13 @@ def test_an_outline_has_what_can_be_given_and_not_what_is_known_anyway(tmp_path:
     assert lines == [("V", "1", Position(2)), ("BIN", "", Position(4)), ("W", "1", Position(7))]
 
 
+def test_a_variable_that_must_be_set_is_undefined_as_well(tmp_path: Path) -> None:
+    found = checked(tmp_path, BASE + "LABEL x=${must:?}\n")
+    assert [w.rule for w in found.warnings] == ["UndefinedVar"]
+    assert found.error is not None
+    assert "must: is not allowed to be unset" in found.error.message
+
+
 def test_all_stages_are_checked_where_no_target_is_named(tmp_path: Path) -> None:
     text = BASE.rstrip() + " AS unused\nWORKDIR x\n" + BASE.rstrip() + " AS last\nWORKDIR y\n"
     assert [w.rule for w in checked(tmp_path, text).warnings] == ["WorkdirRelativePath"] * 2
