@@ -54,7 +54,7 @@ class CacheExchange:
         self._request = request
         self._house = house
         self._policy = request.cache_export or ExportPolicy()
-        imports = {_key(b): b for wanted in request.wanted for b in wanted.cache_from}
+        imports = {_key(b): b for wanted in request.wanted for b in _active(wanted.cache_from)}
         self.importer = LazyImporter([_opened(backend) for backend in imports.values()], house) if imports else None
         self._exports = _exports(request.wanted)
 
@@ -224,7 +224,7 @@ class _Export:
 def _exports(targets: Sequence[Wanted]) -> list[_Export]:
     found: dict[tuple[str, str], _Export] = {}
     for wanted in targets:
-        for backend in wanted.cache_to:
+        for backend in _active(wanted.cache_to):
             from engine.cache.remote.attributes import export_options
             from engine.cache.remote.places import open_place
 
@@ -239,6 +239,14 @@ def _exports(targets: Sequence[Wanted]) -> list[_Export]:
                 joined = known.options.joined(options)
                 found[backend.type, place.name] = _Export(open_place(backend, joined), joined, (*known.wanted, wanted))
     return list(found.values())
+
+
+def _active(backends: Sequence[CacheBackend]) -> list[CacheBackend]:
+    if not backends:
+        return []
+    from engine.cache.remote.attributes import is_active
+
+    return [backend for backend in backends if is_active(backend)]
 
 
 def _opened(backend: CacheBackend) -> CachePlace:

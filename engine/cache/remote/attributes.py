@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Mapping
 
 from engine.errors import DefinitionError, EngineError, ExportError, UnsupportedError
 from engine.exporters.attributes import LayerForm, did_you_mean, flag, image_options
@@ -74,6 +75,16 @@ class ExportOptions:
             self.merge or other.merge,
             self.mounts or other.mounts,
         )
+
+
+def is_active(backend: CacheBackend, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a cache is meant to be used here: that of GitHub Actions is only by its jobs, as buildx has it."""
+    if backend.type != "gha":
+        return True
+    given = backend.attributes
+    token = given.get("token") or environ.get("ACTIONS_RUNTIME_TOKEN")
+    url = given.get("url_v2") or given.get("url")
+    return bool(token and (url or environ.get("ACTIONS_RESULTS_URL") or environ.get("ACTIONS_CACHE_URL")))
 
 
 def export_options(backend: CacheBackend) -> ExportOptions:

@@ -175,6 +175,12 @@ def test_each_writing_has_the_next_number_and_holds_what_was_there(place: Workpl
         assert build(elsewhere(place, "third"), f"cache-from={actions(server)}").ran == []
 
 
+def test_outside_of_a_job_the_cache_of_actions_is_left_alone(place: Workplace) -> None:
+    built = build(place, "cache-from=type=gha", "cache-to=type=gha")
+    assert built.ran == STEPS
+    assert not any("cache" in name for name in built.names.values())
+
+
 def test_a_job_that_died_while_writing_is_passed_over(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(places, "PAUSE", 0.0)
     with actions_server() as server:
@@ -196,7 +202,6 @@ def test_what_is_big_goes_in_blocks(place: Workplace, monkeypatch: pytest.Monkey
     [
         ("type=s3,region=x", DefinitionError, "a cache of type s3 needs bucket"),
         ("type=s3,bucket=x,region=y,endpoint_url=nowhere", DefinitionError, "must be a URL"),
-        ("type=gha", DefinitionError, "needs the token of a job"),
         ("type=gha,token=x,url=http://x/,version=1", UnsupportedError, "only version 2"),
         ("type=gha,token=x,url_v2=http://x/", DefinitionError, "is not one of a job"),
     ],
