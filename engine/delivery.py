@@ -19,6 +19,7 @@ from engine.llb.definition import Edge, Vertex, walk
 from engine.request import Outcome, TargetResult, Wanted
 from engine.results import LayerID, Snapshot
 from engine.solver.scheduler import Done, Scheduler
+from engine.space import failures_explained
 from engine.telling import tell_cached, telling
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ async def deliver(
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
         keep_result(house.state, house.project, target, house.begun)
         if gate is not None:
-            await gate.passing(wanted.name)
+            with scheduler.waits.noted(f"target {wanted.name}", lambda: "waits for the other targets"):
+                await gate.passing(wanted.name)
         for number, export in enumerate(wanted.exports):
-            result = await export_target(target, number, export, house)
+            doing = f"writes output {number + 1} ({export.type})"
+            with scheduler.waits.noted(f"target {wanted.name}", doing.__str__):
+                result = await export_target(target, number, export, house)
             metadata |= result.metadata
             size = max(size, result.size)
         if wanted.provenance:
@@ -144,7 +148,7 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
     from engine.exporters import open_exporter
 
     exporter = open_exporter(export)
-    with telling(house.listener, vertex, exporter.title, (target.name,)) as progress:
+    with telling(house.listener, vertex, exporter.title, (target.name,)) as progress, failures_explained(house.state):
         result = await exporter.export(target, replace(silent, progress=progress))
     memory.remember(target, export, exporter.title, result)
     return result

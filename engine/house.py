@@ -71,4 +71,5 @@ class House:
         with trio.CancelScope(shield=True):
             if "registries" in self.__dict__:
                 await self.registries.aclose()
+        self.snapshots.close()
         self.state.close()

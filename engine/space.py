@@ -5,9 +5,10 @@ A full disk breaks more than a build: databases, logs, the shell of whoever want
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
@@ -69,6 +70,24 @@ def explain_shortage(errors: Iterable[object], state: State) -> None:
     for error in errors:
         if isinstance(error, EngineError) and "bakery prune" not in error.hint:
             error.hint = f"the disk of {state.root} is full: free some space, for instance with `bakery prune`"
+
+
+@contextmanager
+def failures_explained(state: State) -> Iterator[None]:
+    """Files of the state folder that cannot be written or read, as an error with the next step.
+
+    Raises:
+        StateError: for an OSError inside.
+    """
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        place = f"{error.filename}" if error.filename else f"the state folder {state.root}"
+        raise StateError(
+            f"cannot work in {place}: {error.strerror or error}",
+            hint="free some space, for instance with `bakery prune`" if full else "see `bakery doctor`",
+        ) from error
 
 
 def disk_space(state: State) -> tuple[int, int]:

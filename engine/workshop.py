@@ -29,6 +29,7 @@ from engine.solver.services import LocalQuestion
 from engine.sources.contract import Resolved
 from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
+from engine.space import failures_explained
 
 if TYPE_CHECKING:
     from engine.house import House
@@ -92,8 +93,9 @@ class Workshop:
             if known is not None:
                 return known
             await self.ensure(result)
-        tree = tree_of(result, self._house.snapshots)
-        return await trio.to_thread.run_sync(contents.of, result, tree, selections)
+        with failures_explained(self._house.state):
+            tree = tree_of(result, self._house.snapshots)
+            return await trio.to_thread.run_sync(contents.of, result, tree, selections)
 
     def missing_bytes(self, result: Snapshot) -> int | None:
         """How much would be fetched to bring a result here, as far as that is known; None if it is here."""
@@ -108,11 +110,12 @@ class Workshop:
 
     async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
         """Does the work of a vertex, its inputs brought here first where it looks into them."""
-        if reads_inputs(vertex):
-            for result in inputs:
-                if isinstance(result, Snapshot):
-                    await self.ensure(result)
-        return await self._operation(vertex).run(inputs, self._context(vertex))
+        with failures_explained(self._house.state):
+            if reads_inputs(vertex):
+                for result in inputs:
+                    if isinstance(result, Snapshot):
+                        await self.ensure(result)
+            return await self._operation(vertex).run(inputs, self._context(vertex))
 
     def try_lock(self, key: str) -> AbstractAsyncContextManager[bool]:
         """Held against other processes that use the state folder; False if one of them has it."""

@@ -5,15 +5,49 @@ This file is also the program that forks them: it has everything imported, and a
 
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error of the operating system at the call number `call` (from 0) of those that name a place in the state
+    folder."""
+
+    error: int
+    call: int
+
+    def as_list(self) -> list[int]:
+        """For JSON."""
+        return [self.error, self.call]
+
+
+FAULTY = (
+    "open",
+    "mkdir",
+    "rename",
+    "replace",
+    "unlink",
+    "rmdir",
+    "chmod",
+    "chown",
+    "utime",
+    "link",
+    "symlink",
+    "scandir",
+)
 
 
 class Killable:
@@ -30,11 +64,12 @@ class Killable:
             text=True,
         )
 
-    def run(self, *arguments: str, kill_after: float | None = None) -> int:
+    def run(self, *arguments: str, kill_after: float | None = None, fault: Fault | None = None) -> int:
         """The exit code, or KILLED if it was still at work after so many seconds."""
         assert self._server.stdin is not None
         assert self._server.stdout is not None
-        print(kill_after or 0, *arguments, file=self._server.stdin, flush=True)
+        wish = {"kill_after": kill_after or 0, "arguments": arguments, "fault": fault and fault.as_list()}
+        print(json.dumps(wish), file=self._server.stdin, flush=True)
         return int(self._server.stdout.readline())
 
     def said(self) -> str:
@@ -56,15 +91,34 @@ def _serve(log: str) -> None:
     import engine.space  # noqa: F401
 
     for line in sys.stdin:
-        seconds, *arguments = line.split()
+        wish = json.loads(line)
         child = os.fork()
         if not child:
-            _become(arguments, log)
-        print(_wait(child, float(seconds)), flush=True)
+            _become(wish["arguments"], log, wish["fault"])
+        print(_wait(child, wish["kill_after"]), flush=True)
 
 
-def _become(arguments: list[str], log: str) -> None:
+def _break(error: int, call: int) -> None:
+    """Makes one call fail that touches the state folder."""
+    root, calls = os.environ["BAKERY_ROOT"], itertools.count()
+
+    def faulty(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            if args and f"{args[0]}/".startswith(f"{root}/") and next(calls) == call:
+                raise OSError(error, os.strerror(error), str(args[0]))
+            return function(*args, **options)
+
+        return wrapped
+
+    for name in FAULTY:
+        setattr(os, name, faulty(getattr(os, name)))
+
+
+def _become(arguments: list[str], log: str, fault: list[int] | None) -> None:
     from bakery.cli.main import main
+
+    if fault:
+        _break(*fault)
 
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
