@@ -48,6 +48,38 @@ class _NotHere(Exception):
     """The registry wants the bytes of a blob that has not been fetched."""
 
 
+async def push_layer(
+    name: Reference, layer: LayerBlob, part: str, context: ExportContext, registries: Registries
+) -> None:
+    """Makes sure that the repository of a name has a layer; it is fetched only if its bytes must be sent from here.
+
+    Raises:
+        RegistryError, SourceError: if that cannot be.
+    """
+    blob = layer.descriptor
+
+    def content() -> BinaryIO:
+        if not context.blobs.has(blob.digest):
+            raise _NotHere
+        return context.blobs.path(blob.digest).open("rb")
+
+    async def push() -> None:
+        await registries.push_blob(
+            name,
+            blob,
+            content,
+            mount_from=layer.reference or None,
+            sent=lambda count: context.progress(part, count, blob.size, False),
+        )
+
+    try:
+        await push()
+    except _NotHere:
+        await bring(context, layer)
+        await push()
+    context.progress(part, blob.size, blob.size, True)
+
+
 class Push:
     """One image to one name: all blobs at once, then the manifests, each after what it refers to."""
 
@@ -86,31 +118,9 @@ class Push:
             raise first_error(group) from None
 
     async def _push_layer(self, layer: ExportedLayer, limit: trio.CapacityLimiter) -> None:
-        blob = layer.blob
-        part = f"pushing layer {blob.digest[7:19]}"
-        reference = LayerBlob(blob, layer.origin).reference
-
-        def content() -> BinaryIO:
-            if not self._context.blobs.has(blob.digest):
-                raise _NotHere
-            return self._context.blobs.path(blob.digest).open("rb")
-
-        async def push() -> None:
-            await self._registries.push_blob(
-                self._name,
-                blob,
-                content,
-                mount_from=reference or None,
-                sent=lambda count: self._context.progress(part, count, blob.size, False),
-            )
-
+        part = f"pushing layer {layer.blob.digest[7:19]}"
         async with limit:
-            try:
-                await push()
-            except _NotHere:
-                await bring(self._context, LayerBlob(blob, layer.origin))
-                await push()
-        self._context.progress(part, blob.size, blob.size, True)
+            await push_layer(self._name, LayerBlob(layer.blob, layer.origin), part, self._context, self._registries)
 
     async def _push_small(self, blob: oci.Descriptor, limit: trio.CapacityLimiter) -> None:
         data = self._bundle.documents[blob.digest]

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from io import BytesIO
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from engine import oci
 from engine.cache.remote.attributes import ExportOptions, required, truth
@@ -16,7 +14,8 @@ from engine.cache.remote.chains import Chains
 from engine.cache.remote.contract import CacheChanged
 from engine.cache.remote.manifests import CacheImage, cache_metadata, make_image, read_cache
 from engine.digests import Digest
-from engine.exporters.layers import bring, first_error
+from engine.exporters.layers import first_error
+from engine.exporters.push import push_layer, registries_for
 from engine.registry.reference import Reference, parse
 from engine.request import CacheBackend
 from engine.sources.layers import LayerBlob
@@ -74,19 +73,8 @@ class RegistryPlace:
             await push.manifest()
         return cache_metadata(image)
 
-    @asynccontextmanager
-    async def _registries(self, context: ExportContext) -> AsyncIterator[Registries]:
-        if not self._insecure:
-            yield context.registries
-            return
-        from engine.registry.client import Registries
-        from engine.registry.settings import load_settings
-
-        settings = load_settings(os.environ)
-        domain = self._reference.domain
-        hosts = {**settings.hosts, domain: replace(settings.of(domain), insecure=True)}
-        async with Registries(replace(settings, hosts=hosts)) as registries:
-            yield registries
+    def _registries(self, context: ExportContext) -> AbstractAsyncContextManager[Registries]:
+        return registries_for(context, [self._reference], insecure=self._insecure)
 
 
 class _Documents:
@@ -112,10 +100,6 @@ class _Documents:
 
     async def blob(self, descriptor: oci.Descriptor, limit: int) -> bytes:
         return await self._registries.small_blob(self._reference, descriptor, limit)
-
-
-class _NotHere(Exception):
-    """The registry wants the bytes of a blob that has not been fetched."""
 
 
 class _Push:
@@ -152,28 +136,8 @@ class _Push:
         self._context.progress(part, 0, 0, True)
 
     async def _layer(self, blob: CacheBlob, limit: trio.CapacityLimiter) -> None:
-        found = blob.descriptor
-        part = f"writing layer {found.digest}"
-        layer = LayerBlob(found, blob.origin)
-
-        def content() -> BinaryIO:
-            if not self._context.blobs.has(found.digest):
-                raise _NotHere
-            return self._context.blobs.path(found.digest).open("rb")
-
-        async def push() -> None:
-            await self._registries.push_blob(
-                self._name,
-                found,
-                content,
-                mount_from=layer.reference or None,
-                sent=lambda count: self._context.progress(part, count, found.size, False),
-            )
-
+        layer = LayerBlob(blob.descriptor, blob.origin)
         async with limit:
-            try:
-                await push()
-            except _NotHere:
-                await bring(self._context, layer)
-                await push()
-        self._context.progress(part, found.size, found.size, True)
+            await push_layer(
+                self._name, layer, f"writing layer {layer.descriptor.digest}", self._context, self._registries
+            )
