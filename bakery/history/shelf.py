@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,8 @@ from bakery.values import frozen
 if TYPE_CHECKING:
     from bakery.history.record import RecordedBuild
 
+STEP_LOGS = "logs"
+"""Where the engine keeps the whole logs of steps, in a folder for each build (see `engine.state`)."""
 BUILDS, FACTS, EVENTS, LOGS, RESULT = "builds", "facts.json", "events.jsonl", "logs.jsonl", "result.json"
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _LAST = re.compile(r"last(?:~(\d+))?")
@@ -51,6 +54,7 @@ class Shelf:
 
     def __init__(self, root: Path) -> None:
         self._folder = root / BUILDS
+        self._step_logs = root / STEP_LOGS
 
     def ids(self) -> list[str]:
         """The IDs of all builds, the oldest first."""
@@ -125,12 +129,30 @@ class Shelf:
         except FileNotFoundError:
             return True
         shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(self._step_logs / id_, ignore_errors=True)
         return True
 
     def prune(self, keep: int) -> int:
-        """Takes the oldest builds away until no more than `keep` are left; how many went."""
+        """Takes the oldest builds away until no more than `keep` are left, and older logs of steps; how many went."""
         ids = self.ids()
-        return sum(self.remove(id_) for id_ in ids[: max(0, len(ids) - keep)])
+        too_many = ids[: max(0, len(ids) - keep)]
+        if not too_many:
+            return 0
+        removed = sum(self.remove(id_) for id_ in too_many)
+        self._remove_older_logs()
+        return removed
+
+    def _remove_older_logs(self) -> None:
+        """Logs of what was no recorded build (a frontend asking, a library's call) go when builds of their age do."""
+        kept = self.ids()
+        try:
+            limit = (self._folder / kept[0]).stat().st_mtime if kept else time.time()
+            others = [entry for entry in os.scandir(self._step_logs) if entry.is_dir() and entry.name not in kept]
+        except OSError:
+            return
+        for entry in others:
+            if entry.stat().st_mtime < limit:
+                shutil.rmtree(entry.path, ignore_errors=True)
 
     def _summary(self, id_: str) -> BuildSummary | None:
         folder = self._folder / id_

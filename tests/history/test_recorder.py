@@ -216,6 +216,20 @@ def test_only_the_latest_builds_are_kept_and_none_that_is_going(tmp_path: Path, 
         os.close(going)
 
 
+def test_whole_logs_of_steps_go_with_their_builds(tmp_path: Path, shelf: Shelf) -> None:
+    names = [f"2020010{n}-000000-abcd" for n in range(1, 4)]
+    for at, name in enumerate(names):
+        for room in ("builds", "logs"):
+            (tmp_path / room / name).mkdir(parents=True)
+            os.utime(tmp_path / room / name, (at * 100, at * 100))
+    for name, at in [("of-a-library", 50), ("of-another", 150)]:
+        (tmp_path / "logs" / name).mkdir()
+        os.utime(tmp_path / "logs" / name, (at, at))
+    assert shelf.prune(5) == 0
+    assert shelf.prune(2) == 1
+    assert sorted(os.listdir(tmp_path / "logs")) == [*names[1:], "of-another"]
+
+
 def test_a_build_is_found_by_what_names_it_alone(tmp_path: Path, shelf: Shelf) -> None:
     with pytest.raises(BakeryError, match="no build is recorded yet"):
         shelf.find("last")
