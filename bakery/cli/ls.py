@@ -10,6 +10,7 @@ import click
 from bakery.cli import examples
 from bakery.cli.build_options import definition_options, load_request
 from bakery.config.target import Listing, NamedDescription, VariableInfo
+from bakery.console.table import columns
 
 
 @click.command("ls", epilog=examples.LS)
@@ -33,20 +34,11 @@ def table(listing: Listing) -> str:
         (v.name, v.type, "(not set)" if v.value is None else v.value, v.description) for v in listing.variables
     ]
     parts = [
-        _columns(("TARGET", "DESCRIPTION"), targets),
-        _columns(("GROUP", "MEMBERS", "DESCRIPTION"), groups),
-        _columns(("VARIABLE", "TYPE", "VALUE", "DESCRIPTION"), variables),
+        columns(("TARGET", "DESCRIPTION"), targets),
+        columns(("GROUP", "MEMBERS", "DESCRIPTION"), groups),
+        columns(("VARIABLE", "TYPE", "VALUE", "DESCRIPTION"), variables),
     ]
     return "\n".join(filter(None, parts)) or "The bake files declare nothing.\n"
-
-
-def _columns(head: tuple[str, ...], rows: list[Any]) -> str:
-    if not rows:
-        return ""
-    texts = [head, *(tuple(" ".join(cell.split()) for cell in row) for row in rows)]
-    used = [i for i in range(len(head)) if any(row[i] for row in texts[1:])]
-    widths = {i: max(len(row[i]) for row in texts) for i in used}
-    return "".join("  ".join(row[i].ljust(widths[i]) for i in used).rstrip() + "\n" for row in texts)
 
 
 def _json(listing: Listing) -> str:
