@@ -26,9 +26,9 @@ Examples:
 @click.option("check", "--check", is_flag=True, help="Change nothing; exit with 1 if the lock is not up to date.")
 @click.option("form", "--format", type=click.Choice(["text", "json"]), default="text", help="How to tell of changes.")
 def lock(update: bool, check: bool, form: str, **options: Any) -> int:
-    """Write down what images, git refs and URLs mean now, in bakery.lock.
+    """Write down what images, git refs and URLs mean.
 
-    Builds nothing. Without targets: all that the bake files declare.
+    What they mean now goes into bakery.lock; nothing is built. Without targets: all that the bake files declare.
     """
     from bakery import config
     from bakery.cli.complaints import report_warnings

@@ -25,7 +25,10 @@ Examples:
 @click.option("times", "--times", is_flag=True, help="Times must be the same, too; without this they are set aside.")
 @click.option("form", "--format", type=click.Choice(["text", "json"]), default="text", help="How to write it.")
 def verify(times: bool, form: str, **options: Any) -> int:
-    """Build targets again without cache, and show the first difference; exits with 1 if there is one."""
+    """Build again without cache, and compare.
+
+    Shows the first difference of each target and platform, and exits with 1 if there is one.
+    """
     from bakery import config
     from bakery.cli.complaints import report_warnings
     from bakery.cli.grants import check_grants

@@ -149,7 +149,7 @@ class _Copy:
         self._goal = goal
         self._wanted = wanted
         self._blobs = self._bytes = 0
-        self._seen: set[Digest] = set()
+        self._seen: dict[Digest, trio.Event] = {}
 
     async def run(self) -> Copied:
         import trio
@@ -205,9 +205,18 @@ class _Copy:
         await self._document(item, data, limit, depth=depth + 1)
 
     async def _blob(self, blob: oci.Descriptor, limit: trio.CapacityLimiter) -> None:
-        if blob.digest in self._seen or blob.urls:
+        import trio
+
+        if blob.urls:
             return  # what has addresses of its own is not meant to be passed on
-        self._seen.add(blob.digest)
+        if blob.digest in self._seen:
+            await self._seen[blob.digest].wait()  # a manifest may only come after all that it names
+            return
+        done = self._seen[blob.digest] = trio.Event()
+        await self._send(blob, limit)
+        done.set()
+
+    async def _send(self, blob: oci.Descriptor, limit: trio.CapacityLimiter) -> None:
         async with limit:
             if not await self._goal.wants(blob, self._source):
                 return
