@@ -48,8 +48,8 @@ def _flat(op: Op) -> Iterator[tuple[tuple[str, str], str]]:
             name, _, value = text.partition("=")
             yield ("variable", name), _short(value)
         for mount in op.exec.mounts:
-            for name, value in _fields(mount, f"mount {mount.dest}"):
-                yield ("option", name), value
+            parts = _fields(dataclasses.replace(mount, dest=""), "")
+            yield ("option", f"mount {mount.dest}"), ", ".join(f"{name} {value}" for name, value in parts)
         body = dataclasses.replace(op.exec, meta=dataclasses.replace(meta, args=(), env=()), mounts=())
     for name, value in _fields(body, ""):
         yield ("option", name), value

@@ -145,7 +145,7 @@ def _input_change(old: Ingredient, new: Ingredient) -> Change:
     if old.kind != new.kind:
         return Change("input", new.name, f"{old.kind} {old.name}", f"{new.kind} {new.name}")
     if new.kind == STEP:
-        return Change("step", new.name, old.name if old.name != new.name else None)
+        return Change("step", new.name)
     if old.name != new.name:
         return Change(new.kind, new.name, _shown(old, named=True), _shown(new, named=True))
     return Change(new.kind, new.name, _shown(old), _shown(new))

@@ -96,7 +96,8 @@ class Scheduler:
         self._slots = helpers.slots
         self._reasons = helpers.reasons
         self._teller = helpers.teller
-        self._waits = helpers.waits
+        self.waits = helpers.waits
+        """Where everybody who waits says for what."""
         self._importer = helpers.importer
         self._nursery = nursery
         self._jobs: dict[Digest, _Job] = {}
@@ -174,7 +175,7 @@ class Scheduler:
 
     async def _follow(self, vertex: Vertex, leader: Digest) -> Done:
         """Another vertex with the same key does the work: equal keys are equal work."""
-        with self._waits.noted(vertex.name, lambda: f"waits for the same work of {self._vertices[leader].name}"):
+        with self.waits.noted(vertex.name, lambda: f"waits for the same work of {self._vertices[leader].name}"):
             done = await self.demand(leader)
         self._say_found(vertex, How.EQUAL)
         return done
@@ -191,7 +192,7 @@ class Scheduler:
 
     async def _with_key(self, vertex: Vertex, inputs: Inputs) -> Done:
         async with self._slot(vertex):
-            with self._waits.noted(vertex.name, lambda: "looks at its inputs"):
+            with self.waits.noted(vertex.name, lambda: "looks at its inputs"):
                 checksums = [await self._checksum(edge, dependency, done) for edge, dependency, done in inputs]
             key = self._content_key(vertex, inputs, checksums)
             async with self._services.try_lock(key) as held:
@@ -199,14 +200,14 @@ class Scheduler:
                     return await self._hit_or_run(vertex, inputs, key, checksums)
         # Another process is at the same work. Wait for it without taking the place of a step that could run; when it
         # has been killed, the lock is free and nothing is known, and the work is ours.
-        with self._waits.noted(vertex.name, lambda: "waits for another process that does the same"):
+        with self.waits.noted(vertex.name, lambda: "waits for another process that does the same"):
             await self._services.wait_lock(key)
         return await self._with_key(vertex, inputs)
 
     @asynccontextmanager
     async def _slot(self, vertex: Vertex) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            with self._waits.noted(vertex.name, lambda: f"waits for a place ({self._slots})"):
+            with self.waits.noted(vertex.name, lambda: f"waits for a place ({self._slots})"):
                 await stack.enter_async_context(self._slots.taken(vertex.digest))
             yield
 
@@ -223,7 +224,7 @@ class Scheduler:
                 failed.append(error)
                 nursery.cancel_scope.cancel()
 
-        with self._waits.noted(vertex.name, lambda: self._missing(found, wanted)):
+        with self.waits.noted(vertex.name, lambda: self._missing(found, wanted)):
             async with trio.open_nursery() as nursery:
                 for position, (edge, _) in enumerate(wanted):
                     nursery.start_soon(get, position, edge.vertex)
@@ -278,7 +279,7 @@ class Scheduler:
         begun = self._teller.started(vertex.digest)
         self.begun.add(vertex.digest)
         try:
-            with self._waits.noted(vertex.name, lambda: "runs"):
+            with self.waits.noted(vertex.name, lambda: "runs"):
                 results = await self._services.run(vertex, [done.output(edge.index) for edge, _, done in inputs])
         except EngineError:
             raise

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import field
 
 import trio
@@ -70,35 +70,54 @@ async def solving(
     waits = Waits(how.clock)
     watchdog = Watchdog(listener, waits, how.clock)
     teller = Teller(watchdog.listen, how.clock)
+    # What frontends have solved is many at once, and a signal has one ear.
+    ear: AbstractContextManager[Callable[[], Awaitable[None]]] = nullcontext(trio.sleep_forever)
+    if how.owners:
+        ear = watchdog.hearing()
     failed: EngineError | None = None
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(watchdog.watch)
-        nursery.start_soon(watchdog.obey)
-        try:
-            order = list(walk(vertices, roots))
-            _show_wanted(order, how.owners, watchdog.listen)
-            prepared = await prepare(vertices, order, roots, services, importer=how.importer, waits=waits)
-            teller.cached((*prepared.plan.passed, *prepared.plan.hits))
-            services.records.touch(record.identity for record in prepared.plan.hits.values())
-            chronicle = Chronicle(how.project, how.owners, prepared, services)
-            slots = _slots(prepared, how, chronicle)
+    with ear as obey:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watchdog.watch)
+            nursery.start_soon(obey)
+            try:
+                order = list(walk(vertices, roots))
+                _show_wanted(order, how.owners, watchdog.listen)
+                prepared = await prepare(vertices, order, roots, services, importer=how.importer, waits=waits)
+                async with _scheduling(prepared, services, how, teller, waits) as scheduler:
+                    yield scheduler
+            except EngineError as error:  # kept out of the nursery, which would wrap it in a group
+                failed = error
+            nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
+
+
+@asynccontextmanager
+async def _scheduling(
+    prepared: Prepared, services: Services, how: Circumstances, teller: Teller, waits: Waits
+) -> AsyncIterator[Scheduler]:
+    """The scheduler itself; what it has done is written down however the block ends."""
+    teller.cached((*prepared.plan.passed, *prepared.plan.hits))
+    services.records.touch(record.identity for record in prepared.plan.hits.values())
+    chronicle = Chronicle(how.project, how.owners, prepared, services)
+    slots = _slots(prepared, how, chronicle)
+    helpers = Helpers(services, slots, chronicle.reasons, teller, waits, how.importer)
+    failed: EngineError | None = None
+    scheduler: Scheduler | None = None
+    try:
+        async with trio.open_nursery() as nursery:
             if slots.crowded:
                 nursery.start_soon(slots.serve)
-            helpers = Helpers(services, slots, chronicle.reasons, teller, waits, how.importer)
+            scheduler = Scheduler(prepared, helpers, nursery)
             try:
-                async with trio.open_nursery() as work:
-                    scheduler = Scheduler(prepared, helpers, work)
-                    try:
-                        yield scheduler
-                    except EngineError as error:  # kept out of the nursery, which would wrap it in a group
-                        failed = error
-                    work.cancel_scope.cancel()
-            finally:
-                with trio.CancelScope(shield=True):
-                    await chronicle.write(scheduler.ran, scheduler.found)
-        except EngineError as error:
-            failed = error
-        nursery.cancel_scope.cancel()
+                yield scheduler
+            except EngineError as error:
+                failed = error
+            nursery.cancel_scope.cancel()
+    finally:
+        if scheduler is not None:
+            with trio.CancelScope(shield=True):
+                await chronicle.write(scheduler.ran, scheduler.found)
     if failed is not None:
         raise failed
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -45,13 +46,22 @@ class Watchdog:
             else:
                 heard, patience = self._heard, SILENCE
 
-    async def obey(self) -> None:
-        """Tells whenever SIGUSR1 comes, until cancelled. Only the main thread can hear signals."""
+    @contextmanager
+    def hearing(self) -> Iterator[Callable[[], Awaitable[None]]]:
+        """From here on SIGUSR1 does not end the process; what is given tells what is waited for whenever it comes.
+
+        Only the main thread can hear signals, and only one build at a time.
+        """
         if threading.current_thread() is not threading.main_thread():
+            yield trio.sleep_forever
             return
         with trio.open_signal_receiver(ASK) as signals:
-            async for _ in signals:
-                self.report("what this build waits for")
+
+            async def obey() -> None:
+                async for _ in signals:
+                    self.report("what this build waits for")
+
+            yield obey
 
     def report(self, title: str) -> None:
         """Tells what everybody waits for, as a vertex with a log."""
