@@ -81,7 +81,7 @@ def _plain_options(target: Target) -> dict[str, str]:
     if target.network and target.network != "default":
         options["force-network-mode"] = _network(target, target.network)
     if target.extra_hosts:
-        options["add-hosts"] = ",".join(sorted(_host_lines(target.extra_hosts)))
+        options["add-hosts"] = ",".join(sorted(host_lines(target.extra_hosts)))
     if target.shm_size:
         options["shm-size"] = str(_bytes(target, target.shm_size))
     if target.ulimits:
@@ -103,8 +103,10 @@ def _network(target: Target, mode: str) -> str:
     return mode
 
 
-def _host_lines(hosts: Mapping[str, str]) -> list[str]:
-    return [f"{host}={ip}" for host, ips in hosts.items() for ip in ips.split(",")]
+def host_lines(hosts: Mapping[str, str]) -> list[str]:
+    """`extra-hosts` as the frontend takes them. `host-gateway` is this machine, whose network the steps share."""
+    pairs = [(host, ip.strip()) for host, ips in hosts.items() for ip in ips.split(",")]
+    return [f"{host}={'127.0.0.1' if ip == 'host-gateway' else ip}" for host, ip in pairs]
 
 
 def _bytes(target: Target, text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from engine.errors import StepError
 from engine.events import Stream
 from engine.llb.ops import NetMode, SecurityMode
 from engine.sandbox import emulation, process
+from engine.sandbox.cgroups import limited
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
-from engine.sandbox.entry import NOT_EXECUTABLE, entry, not_executable
+from engine.sandbox.entry import NOT_EXECUTABLE, entry, joined_to_groups, not_executable
 from engine.snapshots import user_namespace
 from engine.snapshots.user_namespace import Ids
 
@@ -40,6 +41,18 @@ class Bubblewrap:
         All processes of the step have `no_new_privs`, for bubblewrap knows no other way: set-user-ID programs, such as
         sudo in the hands of an ordinary user, give no privileges. An OCI runtime does without it, as BuildKit does.
         """
+        if step.resources is None:
+            return await self._run(step, root, output, ())
+        async with limited(step.resources) as limits:
+            for refused in limits.refused:
+                output(Stream.STDERR, f"bakery: the step is not limited as it should be: {refused}\n".encode())
+            ended = await self._run(step, root, output, limits.processes)
+            if ended.code and limits.was_killed():
+                output(Stream.STDERR, b"bakery: the step needed more memory than it may have\n")
+            return ended
+
+    async def _run(self, step: Step, root: Path, output: Output, groups: Sequence[int]) -> Exit:
+        """`groups` are open files that join a control group."""
         emulating = await emulation.emulating(step.architecture)
         listener = process.Listener(output)
         with ExitStack() as files:
@@ -74,7 +87,13 @@ class Bubblewrap:
                 info_end.fileno(),
                 *([emulating] if emulating is not None else []),
             ]
-            command = process.Command(args, files=inherited, terminal=step.terminal)
+            binder = None
+            if groups:
+                joining = joined_to_groups(args, groups).memory_file()
+                files.callback(os.close, joining)
+                inherited += [joining, *groups]
+                binder = f"/proc/self/fd/{joining}"
+            command = process.Command(args, files=inherited, executable=binder, terminal=step.terminal)
             code = await process.run(command, listener, find_init, started)
             reached = status.read(16) or b""
         if not reached:

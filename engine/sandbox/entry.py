@@ -129,6 +129,15 @@ def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespac
     return calls
 
 
+def joined_to_groups(args: Sequence[str], groups: Sequence[int]) -> Entry:
+    """A program on this machine that first joins control groups, by open files that take process numbers."""
+    calls = Entry()
+    for group in groups:
+        calls.must("cannot join a control group", "write", group, "0", 1)
+    calls.must(f"cannot run {args[0]}", "execve", args[0], strings(args), strings([]))
+    return calls
+
+
 def _last_calls(calls: Entry, step: Step, status: int) -> None:
     insecure = step.security is SecurityMode.INSECURE
     if step.terminal is not None:

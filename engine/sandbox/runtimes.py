@@ -23,9 +23,11 @@ def find_runtime(name: str, state: State) -> Runtime:
         from engine.sandbox.bubblewrap import Bubblewrap
 
         return Bubblewrap(binary)
+    from engine.sandbox.cgroups import sweep
     from engine.sandbox.oci_runtime import OCIRuntime
     from engine.snapshots.work import WorkFolder
 
+    sweep()  # runc cannot remove its groups when it is killed
     return OCIRuntime(name, binary, WorkFolder(state.work))
 
 

@@ -11,8 +11,8 @@ import trio
 from engine.cache.mounts import CacheMounts
 from engine.digests import sha256
 from engine.events import Stream
-from engine.llb.definition import Edge, Vertex
-from engine.llb.ops import ExecOp, Meta, Mount, Platform
+from engine.llb.definition import Edge, Note, Vertex
+from engine.llb.ops import ExecOp, LinuxResources, Meta, Mount, Platform
 from engine.ops.context import StepContext
 from engine.ops.exec import ExecOperation
 from engine.request import Secret, SSHAgent
@@ -41,6 +41,7 @@ class Kitchen:
         self.runtime = find_runtime(runtime, self.state)
         self.said = b""
         self.platform: Platform | None = None
+        self.resources: LinuxResources | None = None
         with self.store.new_layer(Snapshot()) as layer:
             for name in ("bin", "etc", "tmp", "root"):
                 (layer.path / name).mkdir()
@@ -75,7 +76,8 @@ class Kitchen:
             mounts=(ROOT, *mounts),
             **(op or {}),  # type: ignore[arg-type]
         )
-        vertex = Vertex.make(record, [Edge(sha256(bytes([n]))) for n in range(1 + len(inputs))], self.platform)
+        edges = [Edge(sha256(bytes([n]))) for n in range(1 + len(inputs))]
+        vertex = Vertex.make(record, edges, self.platform, Note(resources=self.resources))
         self.said = b""
         context = StepContext(
             vertex=vertex,

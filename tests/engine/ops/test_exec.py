@@ -24,6 +24,7 @@ from engine.llb.ops import (
     CacheSharing,
     ExecOp,
     HostIP,
+    LinuxResources,
     Meta,
     Mount,
     MountType,
@@ -718,3 +719,19 @@ def test_an_architecture_without_emulator_is_an_error_that_says_what_to_install(
     with pytest.raises(UnsupportedError, match="cannot run steps of linux/s390x") as caught:
         kitchen.step("true")
     assert "qemu-s390x-static" in caught.value.hint
+
+
+# ---------------------------------------------------------------- resources
+
+
+@pytest.mark.skipif(ids() is not Ids.ALL, reason="a user may make no control groups unless systemd delegates them")
+def test_a_step_with_a_memory_limit_ends_when_it_needs_more(kitchen: Kitchen) -> None:
+    kitchen.resources = LinuxResources(memory=64 << 20, cpu_shares=512)
+    kitchen.step("head -c 1000 /dev/zero > /x")
+    if b"not limited" in kitchen.said:
+        pytest.skip("no control groups can be made here")
+    with pytest.raises(ExitError):
+        kitchen.step("awk 'BEGIN { s = \"x\"; while (length(s) < 200000000) s = s s }'")
+    if kitchen.runtime.name == "bubblewrap":
+        assert b"more memory than it may have" in kitchen.said
+        assert not list(Path("/sys/fs/cgroup").glob(f"*/bakery-{os.getpid()}-*"))
