@@ -15,7 +15,7 @@ VERBS = {
     "cache": "List, fill and remove cache mounts.",
     "check": "Check bake files and Dockerfiles without building.",
     "completion": "Make a shell complete targets and verbs.",
-    "context": "List the files of build contexts, and what is used.",
+    "context": "Look at the build contexts of targets.",
     "convert": "Write a definition in another format.",
     "debug": "Open a shell in a step of a target.",
     "doctor": "Check the state folder and this machine.",
