@@ -45,7 +45,8 @@ class LayoutPlace:
         self._digest = backend.attributes.get("digest", "")
         self._reset = truth(backend, "reset")
         self._options = options or ExportOptions()
-        self._seen = ""
+        self._seen: str | None = None
+        """The digest of what was read last, empty if nothing was there."""
         try:
             if self._digest:
                 parse_digest(self._digest)
@@ -66,6 +67,7 @@ class LayoutPlace:
 
     async def read(self, chains: Chains, context: ExportContext) -> int:
         """Adds what the cache knows to `chains`."""
+        self._seen = ""
         layout = await trio.to_thread.run_sync(Layout, self._folder)
         documents = _Documents(layout, self._tag, self._digest)
         self._seen = (await documents.root())[0].digest
@@ -107,7 +109,7 @@ class LayoutPlace:
 
     def _check_unchanged(self) -> None:
         there = [str(entry.get("digest")) for entry in _entries(self._folder / INDEX) if _tag(entry) == self._tag]
-        if self._seen and there and there[-1] != self._seen:
+        if self._seen is not None and (there[-1] if there else "") != self._seen:
             raise CacheChanged(f"somebody else has written {self.name}")
 
     def _write_index(self, image: CacheImage) -> None:

@@ -13,7 +13,6 @@ from engine.cache.remote.blobs import CacheBlob
 from engine.cache.remote.chains import Chains
 from engine.cache.remote.contract import CacheChanged
 from engine.cache.remote.manifests import CacheImage, cache_metadata, make_image, read_cache
-from engine.digests import Digest
 from engine.exporters.layers import first_error
 from engine.exporters.push import push_layer, registries_for
 from engine.registry.reference import Reference, parse
@@ -37,7 +36,8 @@ class RegistryPlace:
         self._reference = parse(required(backend, "ref", "REGISTRY/NAME:TAG"))
         self._insecure = truth(backend, "registry.insecure")
         self._options = options or ExportOptions()
-        self._seen: Digest | None = None
+        self._seen: str | None = None
+        """The digest of what was read last, empty if nothing was there."""
 
     @property
     def title(self) -> str:
@@ -52,8 +52,13 @@ class RegistryPlace:
     async def read(self, chains: Chains, context: ExportContext) -> int:
         """Adds what the cache knows to `chains`."""
         async with self._registries(context) as registries:
+            self._seen = ""
             documents = _Documents(self._reference, registries)
-            self._seen = (await documents.root())[0].digest
+            try:
+                self._seen = (await documents.root())[0].digest
+            except oci.MalformedImage:
+                self._seen = None  # whatever it is, it is no cache that could be lost
+                raise
             return await read_cache(documents, chains)
 
     async def write(self, chains: Chains, context: ExportContext) -> Mapping[str, str]:
@@ -67,8 +72,8 @@ class RegistryPlace:
             push = _Push(self._reference, image, context, registries)
             await push.blobs()
             if self._seen is not None:
-                there = await registries.head(self._reference)
-                if there is not None and there.digest not in (self._seen, image.descriptor.digest):
+                there = await registries.pushed(self._reference) or ""
+                if there not in (self._seen, image.descriptor.digest):
                     raise CacheChanged(f"somebody else has written {self.name}")
             await push.manifest()
         return cache_metadata(image)

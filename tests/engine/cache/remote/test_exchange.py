@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,30 @@ def test_targets_and_builds_that_export_to_one_place_are_one_cache(place: Workpl
         target["cache-from"] = source
     place.write("docker-bake.json", json.dumps({"target": targets}))
     assert elsewhere(place, "later").build_well("a", "b", "c").ran == []
+
+
+def test_jobs_that_write_at_the_same_time_all_are_in_the_cache(tmp_path: Path) -> None:
+    jobs = [Workplace(tmp_path / f"project-{number}", tmp_path / f"root-{number}") for number in range(4)]
+    for number, job in enumerate(jobs):
+        job.write("Dockerfile", f"FROM scratch\nCOPY file /of-{number}\n")
+        job.write("file", "the same\n")
+        job.write("docker-bake.json", json.dumps({"target": {"default": {"output": ["type=cacheonly"]}}}))
+
+    def export(job: Workplace) -> None:
+        job.build_well(overrides=caches(cache_to=f"type=local,dest={tmp_path}/cache"))
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        list(pool.map(export, jobs))
+    for job in jobs:
+        again = elsewhere(job, f"{job.folder.name} again")
+        assert again.build_well(overrides=caches(cache_from=f"type=local,src={tmp_path}/cache")).ran == []
+
+
+def test_what_is_no_cache_is_written_over(place: Workplace, registry: RegistryServer) -> None:
+    ref = f"{registry.host}/cache:image"
+    place.build_well(overrides=("*.output=type=registry", f"*.tags={ref}"))
+    place.build_well(overrides=caches(cache_to=f"type=registry,ref={ref}"))
+    assert elsewhere(place).build_well(overrides=caches(cache_from=f"type=registry,ref={ref}")).ran == []
 
 
 def test_without_merging_the_last_one_wins(place: Workplace, tmp_path: Path) -> None:
