@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import IntEnum
+from functools import cache
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +22,9 @@ from engine.digests import Digest, sha256
 from engine.llb.wire import fields_of
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_AS_THEY_ARE = frozenset((str, int, bool))
 
 
 def go_json(record: Any) -> bytes:
@@ -44,10 +48,12 @@ def tagged_digest(tag: str, /, **members: Any) -> Digest:
 
 def _text(plain: Any) -> str:
     # Such characters stand in a JSON text only inside of strings, so escaping may come last.
-    return json.dumps(plain, ensure_ascii=False, separators=(",", ":")).translate(_ESCAPES)
+    return _ENCODE(plain).translate(_ESCAPES)
 
 
 def _plain(value: Any) -> Any:
+    if value.__class__ in _AS_THEY_ARE:
+        return value
     if is_dataclass(value):
         return _object(value)
     if isinstance(value, bytes):
@@ -63,13 +69,20 @@ def _plain(value: Any) -> Any:
 
 def _object(record: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
-    for spec in sorted(fields_of(record.__class__), key=attrgetter("number")):
-        value = getattr(record, spec.name)
-        if spec.oneof:
+    for name, go, oneof in _members(record.__class__):
+        value = getattr(record, name)
+        if oneof:
             # A oneof is an object of its own, whose zero member is left out: the user 0 reads {"User":{}}.
-            inside = out.setdefault(spec.oneof.capitalize(), {})
+            inside = out.setdefault(oneof, {})
             if value:
-                inside[spec.go] = _plain(value)
+                inside[go] = _plain(value)
         elif value:  # a record is never empty, even without members: a nil pointer is
-            out[spec.go] = _plain(value)
+            out[go] = _plain(value)
     return out
+
+
+@cache
+def _members(record: type) -> tuple[tuple[str, str, str], ...]:
+    """Each field of a record type in Go's order: our name, Go's, and that of the oneof it belongs to."""
+    specs = sorted(fields_of(record), key=attrgetter("number"))
+    return tuple((spec.name, spec.go, spec.oneof.capitalize()) for spec in specs)
