@@ -220,6 +220,12 @@ class _Unpacker:
             self._fresh(folder, name, link)
         except FileNotFoundError:
             raise ArchiveError(f"{member.name!r} is a hard link to {member.link!r}, which is not there") from None
+        # What the link's own header says holds for the file under all its names, as with the peer. Where that is
+        # nothing new, the file is left alone: setting an owner, be it the same, takes capabilities away.
+        status = os.lstat(name, dir_fd=folder.fd)
+        found = (status.st_uid, status.st_gid, stat.S_IMODE(status.st_mode))
+        if found != (*(self._owner or (member.uid, member.gid)), member.mode) or status.st_mtime_ns != member.mtime_ns:
+            self._describe(folder, name, member)
 
     def _make_node(self, folder: Folder, name: str, member: Member) -> None:
         types = {CHAR: stat.S_IFCHR, BLOCK_DEVICE: stat.S_IFBLK, FIFO: stat.S_IFIFO}
@@ -253,9 +259,9 @@ class _Unpacker:
             self.folders.forget_names()
 
     def _describe(self, folder: Folder, name: str, member: Member) -> None:
-        """Metadata of what cannot be opened. A link's mode means nothing and cannot be set."""
+        """Metadata of what cannot be opened. A symbolic link's mode means nothing and cannot be set."""
         self._own(lambda uid, gid: os.chown(name, uid, gid, dir_fd=folder.fd, follow_symlinks=False), member)
-        if member.kind != SYMLINK:
+        if not stat.S_ISLNK(os.lstat(name, dir_fd=folder.fd).st_mode):
             os.chmod(name, member.mode, dir_fd=folder.fd)
         if member.xattrs:
             _set_xattrs(f"/proc/self/fd/{folder.fd}/{name}", member)

@@ -47,8 +47,8 @@ def link(name: str, to: str) -> tarfile.TarInfo:
     return member(name, tarfile.SYMTYPE, linkname=to)
 
 
-def hard(name: str, to: str) -> tarfile.TarInfo:
-    return member(name, tarfile.LNKTYPE, linkname=to)
+def hard(name: str, to: str, **fields: int) -> tarfile.TarInfo:
+    return member(name, tarfile.LNKTYPE, linkname=to, **fields)
 
 
 @pytest.fixture
@@ -67,14 +67,14 @@ def test_files_folders_and_links_arrive_with_their_metadata(target: Path) -> Non
             folder("bin/", mode=0o500, mtime=5),
             (member("bin/tool", mode=0o4755), b"#!tool"),
             link("bin/alias", "tool"),
-            hard("bin/second", "bin/tool"),
+            hard("bin/second", "bin/tool", mode=0o4711),
             member("pipe", tarfile.FIFOTYPE),
         ),
         target,
     )
     assert done == Unpacked(members=5, size=6, implicit=("/",))
     tool = (target / "bin/tool").stat()
-    assert (stat.S_IMODE(tool.st_mode), tool.st_mtime, tool.st_nlink) == (0o4755, 1_600_000_000, 2)
+    assert (stat.S_IMODE(tool.st_mode), tool.st_mtime, tool.st_nlink) == (0o4711, 1_600_000_000, 2)
     assert (target / "bin/second").read_bytes() == b"#!tool"
     assert os.readlink(target / "bin/alias") == "tool"
     assert (target / "bin/alias").lstat().st_mtime == 1_600_000_000
