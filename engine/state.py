@@ -10,6 +10,7 @@
       mounts/           cache mounts
       logs/             full logs of steps
       locks/            lock files shared by the processes that use this folder
+      spare             space that nobody uses, so that there is some to make room with when the disk is full
       damaged           there while the database is known to be damaged: whoever opens the folder next mends it
 
 The order of writing is always: write into `work`, rename into place, record in the database. So a record never names
@@ -104,6 +105,13 @@ CREATE TABLE IF NOT EXISTS results (      -- the last result of each target, for
     built REAL NOT NULL,
     PRIMARY KEY (project, target)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS outputs (      -- what was written where, and how to see that it is still there
+    place TEXT PRIMARY KEY,               -- target and destination
+    identity TEXT NOT NULL,
+    title TEXT NOT NULL,
+    result TEXT NOT NULL,                 -- JSON: metadata, size and evidence
+    written REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS downloads (    -- http sources: what a server said of a URL, to ask it again cheaply
     url TEXT PRIMARY KEY,
     etag TEXT NOT NULL,
@@ -182,6 +190,7 @@ class State:
         except BaseException:
             _leave(user)
             raise
+        _lay_by(root / SPARE)
         return cls(root, connection, user, found)
 
     def close(self) -> None:
@@ -264,6 +273,33 @@ class State:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+
+
+SPARE = "spare"
+SPARE_SIZE = 1 << 20
+
+
+def _lay_by(path: Path) -> None:
+    """Takes some space while there is some, for who wants to make room when there is none."""
+    if path.exists():
+        return
+    info = os.statvfs(path.parent)
+    if info.f_bavail * info.f_frsize < 8 * SPARE_SIZE:
+        return  # it may just have been spent
+    with suppress(OSError), path.open("wb") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, SPARE_SIZE)
+        except OSError:
+            path.unlink()
+
+
+def spend_spare(root: Path) -> bool:
+    """Frees the space that was laid by; whether there was any. The database cannot even be opened without some."""
+    try:
+        (root / SPARE).unlink()
+    except OSError:
+        return False
+    return True
 
 
 DAMAGED = "damaged"

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 
 from bakery.cli.apply_settings import state_folder
-from engine.state import State
+from engine.errors import StateError
+from engine.state import State, spend_spare
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,7 +33,12 @@ def open_state(root: str | None) -> Iterator[State]:
 
     folder = state_folder(root)
     user_namespace.enter()
-    state = State.open(folder)
+    try:
+        state = State.open(folder)
+    except StateError:
+        if not spend_spare(folder):
+            raise
+        state = State.open(folder)
     try:
         yield state
     finally:

@@ -76,7 +76,12 @@ def prune(
 ) -> None:
     """Free space in the state folder. What a running build uses stays."""
     rule = _rule(everything, filters, limits)
-    if not force and sys.stdin.isatty() and not click.confirm(f"WARNING! {_WARNING}. Continue?", err=True):
+    if (
+        not force
+        and sys.stdin
+        and sys.stdin.isatty()
+        and not click.confirm(f"WARNING! {_WARNING}. Continue?", err=True)
+    ):
         return
     from bakery.cli import usage_view
     from bakery.console.text import size

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import trio
 
-from engine.errors import StateError
+from engine.errors import DamagedState, StateError
 from engine.llb.ops import CacheSharing
 from engine.snapshots.difference import write_tree
 from engine.snapshots.store import SnapshotStore
@@ -37,6 +37,22 @@ class Seed:
     identity: str
     tree: Tree
     path: str = "/"
+
+
+def in_order(
+    forget: Callable[[], object], take_files: Callable[[], object], take_files_at_once: Callable[[], object]
+) -> None:
+    """First what names something, then its files; where the disk is too full to forget, the other way about."""
+    try:
+        forget()
+    except DamagedState:
+        raise
+    except StateError:
+        take_files_at_once()
+        with suppress(StateError):  # with little room still, the next reconciliation does it
+            forget()
+    else:
+        take_files()
 
 
 def mount_name(cache: str, seed: Seed | None) -> str:
@@ -106,8 +122,11 @@ class CacheMounts:
         try:
             if not _try(lock, fcntl.LOCK_EX):
                 return False
-            self._state.write("DELETE FROM cache_mounts WHERE id = ?", mount)
-            discard(self._set_aside(self._state.mounts / mount))
+            in_order(
+                lambda: self._state.write("DELETE FROM cache_mounts WHERE id = ?", mount),
+                lambda: discard(self._set_aside(self._state.mounts / mount)),
+                lambda: discard(self._state.mounts / mount),
+            )
             return True
         finally:
             os.close(lock)

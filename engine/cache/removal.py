@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.blobs import BlobStore
-from engine.cache.mounts import CacheMounts
+from engine.cache.mounts import CacheMounts, in_order
 from engine.cache.usage import RecordType, Usage
 from engine.digests import Digest
-from engine.errors import DamagedState, StateError
+from engine.errors import StateError
 from engine.leases import collecting
 from engine.locks import lock_now
+from engine.reconcile import reconcile
 from engine.snapshots.store import SnapshotStore
 from engine.snapshots.work import discard
 from engine.state import State
@@ -53,6 +53,8 @@ class Remover:
         """Takes away what no record names: folders of layers and blobs of processes that were killed between two
         steps, old notes that stand for nothing on the disk."""
         state, old = self._state, time.time() - _FORGET_AFTER
+        with state.exclusive() as database:
+            reconcile(state.root, database)  # what was taken from a full disk could not be forgotten at once
         with collecting(state.locks) as in_use:
             known = {row[0] for row in state.query("SELECT id FROM layers WHERE unpacked = 1")}
             rubbish = [
@@ -118,7 +120,12 @@ class Remover:
             for digest in record.blobs:
                 self._blobs.path(Digest(digest)).unlink(missing_ok=True)
 
-        _in_order(forget, take_files)
+        def take_files_at_once() -> None:
+            take_files()
+            while rubbish:
+                discard(rubbish.pop())
+
+        in_order(forget, take_files, take_files_at_once)
 
     def _set_aside(self, folder: Path) -> Path:
         """Out of its place at once, to be deleted later; where there is no room even for that, deleted here."""
@@ -128,16 +135,3 @@ class Remover:
         except (StateError, OSError):
             shutil.rmtree(folder, ignore_errors=True)
             return folder
-
-
-def _in_order(forget: Callable[[], None], take_files: Callable[[], None]) -> None:
-    try:
-        forget()
-    except DamagedState:
-        raise
-    except StateError:
-        take_files()
-        with suppress(StateError):
-            forget()
-        return
-    take_files()

@@ -123,7 +123,7 @@ def _become(arguments: list[str], log: str, fault: list[int] | None) -> None:
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     for number in (1, 2):
         os.dup2(file, number)
-    sys.stdin.close()
+    sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process lives
     sys.argv = ["bakery", *arguments]
     code = 99
     try:
