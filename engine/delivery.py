@@ -140,7 +140,7 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
     from engine.exporters.memory import OutputMemory
 
     vertex = sha256(f"export {number} of {target.name}: {export.type} {sorted(export.attributes.items())}".encode())
-    silent = ExportContext(house.state, house.snapshots, house.blobs, house.registries, _ignore)
+    silent = ExportContext(house.state, house.snapshots, house.blobs, lambda: house.registries, _ignore)
     memory = OutputMemory(house.state)
     if known := await memory.recall(target, export, silent):
         tell_cached(house.listener, vertex, known.title, (target.name,))

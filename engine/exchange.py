@@ -260,7 +260,7 @@ def _key(backend: CacheBackend) -> tuple[str, tuple[tuple[str, str], ...]]:
 
 
 def _context(house: House, progress: Progress) -> ExportContext:
-    return ExportContext(house.state, house.snapshots, house.blobs, house.registries, progress)
+    return ExportContext(house.state, house.snapshots, house.blobs, lambda: house.registries, progress)
 
 
 async def _read(place: CachePlace, context: ExportContext) -> Chains | None:

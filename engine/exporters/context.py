@@ -19,10 +19,15 @@ Progress = Callable[[str, int, int, bool], None]
 
 @frozen
 class ExportContext:
-    """The stores, the registries, and a way to tell how far it is."""
+    """The stores, the registries (opened when they are first needed), and a way to tell how far it is."""
 
     state: State
     snapshots: SnapshotStore
     blobs: BlobStore
-    registries: Registries
+    open_registries: Callable[[], Registries]
     progress: Progress
+
+    @property
+    def registries(self) -> Registries:
+        """The registry client."""
+        return self.open_registries()

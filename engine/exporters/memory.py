@@ -29,16 +29,6 @@ _FORMAT = 1
 MAX_EVIDENCE = 50_000
 """Outputs of more files than this are not remembered: looking at each would take as long as copying it."""
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS outputs (      -- what was written where: an output, and how to see that it is still there
-    place TEXT PRIMARY KEY,               -- target and destination
-    identity TEXT NOT NULL,
-    title TEXT NOT NULL,
-    result TEXT NOT NULL,                 -- JSON: metadata, size and evidence
-    written REAL NOT NULL
-) WITHOUT ROWID
-"""
-
 
 @frozen
 class Remembered:
@@ -53,7 +43,6 @@ class OutputMemory:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        state.write(_TABLE)
 
     async def recall(self, target: TargetImage, export: Export, context: ExportContext) -> Remembered | None:
         """What was written for this very target and output, if it is all still there."""

@@ -61,7 +61,9 @@ class World:
 
         async def run() -> dict[str, str]:
             async with Registries(environ={}) as registries:
-                context = ExportContext(self.state, self.store, BlobStore(self.state), registries, lambda *_: None)
+                context = ExportContext(
+                    self.state, self.store, BlobStore(self.state), lambda: registries, lambda *_: None
+                )
                 return dict((await open_exporter(Export(type, named)).export(self.target, context)).metadata)
 
         return trio.run(run)

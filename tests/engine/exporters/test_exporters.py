@@ -69,7 +69,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServe
 @asynccontextmanager
 async def opened(state: State, store: SnapshotStore) -> AsyncIterator[ExportContext]:
     async with Registries(environ={}) as registries:
-        yield ExportContext(state, store, BlobStore(state), registries, lambda *_: None)
+        yield ExportContext(state, store, BlobStore(state), lambda: registries, lambda *_: None)
 
 
 def layer(store: SnapshotStore, base: Snapshot, files: dict[str, str]) -> Snapshot:

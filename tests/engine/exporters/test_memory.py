@@ -48,7 +48,9 @@ class World:
 
         async def run() -> tuple[ExportResult, bool]:
             async with Registries(environ={}) as registries:
-                context = ExportContext(self.state, self.store, BlobStore(self.state), registries, lambda *_: None)
+                context = ExportContext(
+                    self.state, self.store, BlobStore(self.state), lambda: registries, lambda *_: None
+                )
                 memory = OutputMemory(self.state)
                 if known := await memory.recall(self.target, export, context):
                     return known.result, False
