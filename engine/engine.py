@@ -7,7 +7,7 @@ async with Engine.open() as engine:
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
@@ -153,6 +153,13 @@ class Engine:
 
         roots, workshop, how = self._prepare(request, CacheExchange(request, self._house))
         return await forecast(request.vertices, roots, workshop, how)
+
+    async def fingerprints(self, request: BuildRequest) -> Mapping[Edge, str | None]:
+        """What each result that is wanted is made of; see `engine.solver.fingerprints`. Raises as `solve`."""
+        from engine.solver.fingerprints import fingerprints
+
+        roots, workshop, _ = self._prepare(request, CacheExchange(request, self._house))
+        return await fingerprints(request.vertices, roots, workshop)
 
     def _prepare(self, request: BuildRequest, exchange: CacheExchange) -> tuple[list[Edge], Workshop, Circumstances]:
         house = self._house

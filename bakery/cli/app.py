@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 VERBS = {
+    "affected": "List targets that changed between two git states.",
     "build": "Build the targets of a bake file.",
     "cache": "List, fill and remove cache mounts.",
     "check": "Check bake files and Dockerfiles without building.",

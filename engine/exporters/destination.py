@@ -43,7 +43,7 @@ def output_file(dest: str) -> Iterator[Output]:
         if path.is_dir():
             raise ExportError(f"cannot write {dest}: it is a folder", hint=f"write dest={dest.rstrip('/')}/image.tar")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as output:
+        with _device(path) if _is_special(path) else whole_file(path.resolve()) as output:
             yield output
 
 
@@ -62,9 +62,23 @@ def whole_file(path: Path) -> Iterator[Output]:
         os.close(handle)
 
 
+def _is_special(path: Path) -> bool:
+    """Whether a device, pipe or socket is there: that is written to, and nothing takes its place."""
+    return path.exists() and not path.is_file()
+
+
+@contextmanager
+def _device(path: Path) -> Iterator[Output]:
+    handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        yield _Whole(handle)
+    finally:
+        os.close(handle)
+
+
 def written_file(dest: str, metadata: Mapping[str, str]) -> ExportResult:
-    """The result of an output that is one file, or went to standard output and so is gone. Raises ExportError."""
-    if dest == STDOUT:
+    """The result of an output that is one file, or went where nobody can look at it again. Raises ExportError."""
+    if dest == STDOUT or _is_special(Path(dest)):
         return ExportResult(metadata)
     with explained(dest):
         path = os.path.abspath(dest)

@@ -1,0 +1,48 @@
+"""What targets come to, without building them: two states of a target with one fingerprint build the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from bakery.graph.build import BuildOptions, build_request, lower_with
+from engine.request import Wanted
+
+if TYPE_CHECKING:
+    from bakery.config.target import Project
+    from engine.llb.definition import Edge
+
+
+def project_fingerprints(project: Project, options: BuildOptions) -> Mapping[str, str | None]:
+    """The fingerprint of each target that was asked for: its results, image configurations and outputs.
+
+    None for a target whose inputs cannot be known now, such as a file that is not there. Folders are the same when
+    their content is, wherever they lie. Raises as `bakery.graph.build.run_build`.
+    """
+    import trio
+
+    return trio.run(_fingerprints, project, options)
+
+
+async def _fingerprints(project: Project, options: BuildOptions) -> Mapping[str, str | None]:
+    from engine.engine import Engine
+
+    async with Engine.open(options.root, runtime=options.runtime) as engine:
+        request = build_request(project, await lower_with(engine, project, options), options)
+        keys = await engine.fingerprints(request)
+    wanted = [one for one in request.wanted if one.name in project.targets and project.targets[one.name].requested]
+    return {one.name: _fingerprint(one, keys, options) for one in wanted}
+
+
+def _fingerprint(wanted: Wanted, keys: Mapping[Edge, str | None], options: BuildOptions) -> str | None:
+    results: list[object] = []
+    for platform in wanted.platforms:
+        key = keys[platform.edge] if platform.edge else "scratch"
+        if key is None:
+            return None
+        results.append([platform.id, key, platform.config])
+    outputs = [[export.type, dict(export.attributes)] for export in wanted.exports]
+    text = json.dumps([results, outputs, wanted.epoch], sort_keys=True, default=str)
+    return sha256(text.replace(str(options.cwd), ".").encode()).hexdigest()
