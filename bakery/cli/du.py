@@ -44,7 +44,6 @@ def du(filters: tuple[str, ...], verbose: bool, form: str | None, root: str | No
     elif verbose or form == "pretty":
         click.echo("".join(usage_view.block(record, now) for record in records), nl=False)
     else:
-        rows = "".join(usage_view.row(record, now) for record in records)
-        click.echo(usage_view.header() + rows, nl=False)
+        click.echo(usage_view.table(records, now), nl=False)
     if form != "json" and not filters:
         click.echo(usage_view.summary(records), nl=False)

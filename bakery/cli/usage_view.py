@@ -9,18 +9,26 @@ from typing import Any
 from bakery.console.text import printable, rfc3339, size
 from engine.cache.usage import Usage
 
-_WIDTHS = (37, 13, 12)
+_WIDTHS = (40, 13, 12)
+"""Of all columns but the last, with the space between them."""
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
-def header() -> str:
-    """The head of the table."""
-    return _line("ID", "RECLAIMABLE", "SIZE", "LAST ACCESSED")
+def table(records: Sequence[Usage], now: float) -> str:
+    """All records, aligned."""
+    width = max([len(record.id) + 4 for record in records], default=0)
+    return header(width) + "".join(row(record, now, width) for record in records)
 
 
-def row(record: Usage, now: float) -> str:
+def header(width: int = 0) -> str:
+    """The head of the table; `width` is that of its first column, at the least."""
+    return _line(width, "ID", "RECLAIMABLE", "SIZE", "LAST ACCESSED")
+
+
+def row(record: Usage, now: float, width: int = 0) -> str:
     """One record: `*` after its ID says that steps may change it, after its size that others share it."""
     return _line(
+        width,
         record.id + "*" * record.mutable,
         str(not record.in_use).lower(),
         size(record.size) + "*" * record.shared,
@@ -103,6 +111,7 @@ def _duration(seconds: int) -> str:
     return f"{days // 30} months" if days < 730 else f"{days // 365} years"
 
 
-def _line(*cells: str) -> str:
-    padded = [cell.ljust(width - 3) + "   " for cell, width in zip(cells, _WIDTHS, strict=False)]
+def _line(first: int, *cells: str) -> str:
+    widths = (max(first, _WIDTHS[0]), *_WIDTHS[1:])
+    padded = [cell.ljust(width - 3) + "   " for cell, width in zip(cells, widths, strict=False)]
     return ("".join(padded) + cells[-1]).rstrip() + "\n"
