@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -35,6 +37,7 @@ def run(
 
     Raises BakeryError or EngineError for what keeps it from beginning.
     """
+    _outlive_questions()
     allowed = check_grants(project, request)
     names = [target.name for target in project.targets.values()]
     settings = settings or Settings()
@@ -66,6 +69,12 @@ def run(
     about = Aftermath(recorder.root, recorder.id, time.time() - began, display.warnings, display.slowest(10))
     write_results(result, project, options, about)
     return result_code(result)
+
+
+def _outlive_questions() -> None:
+    """Keeps SIGUSR1, by which one asks what a build waits for, from ending it before the engine hears it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)
 
 
 def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Settings | None = None) -> BuildOptions:

@@ -31,8 +31,8 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_build_tidily(number: int, code: int, tmp_path: Path) -> None:
+def start(tmp_path: Path) -> subprocess.Popen[str]:
+    """The command, when its step has begun."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "BAKERY_ROOT": str(tmp_path / "root")}
     process = subprocess.Popen(
@@ -45,6 +45,20 @@ def test_a_signal_ends_a_build_tidily(number: int, code: int, tmp_path: Path) ->
     )
     assert process.stderr is not None
     assert process.stderr.readline() == "#1 RUN sleep\n"
+    return process
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_build_tidily(number: int, code: int, tmp_path: Path) -> None:
+    process = start(tmp_path)
     process.send_signal(number)
     said, complained = process.communicate(timeout=30)
     assert (process.returncode, said, complained) == (code, "cleaned up\n", "\nERROR: canceled\n")
+
+
+def test_a_question_that_comes_too_early_ends_nothing(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    process.send_signal(signal.SIGUSR1)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
