@@ -112,7 +112,7 @@ class CacheExchange:
                 metadata = await self._write_to(export, self._recording(roots, scheduler), progress)
         except EngineError as error:
             if export.options.ignore_error:
-                self._house.listener(Warned(vertex, f"{export.place.title} failed: {error.message}", (error.hint,)))
+                self._house.listener(_warning(vertex, f"{export.place.title} failed", error))
                 return {}
             return {name: replace(results[name], outcome=Outcome.FAILED, error=error) for name in names}
         return {name: replace(results[name], metadata={**results[name].metadata, **metadata}) for name in names}
@@ -206,8 +206,7 @@ class LazyImporter:
             with telling(self._house.listener, vertex, f"importing cache manifest from {place.name}") as progress:
                 await place.read(chains, _context(self._house, progress))
         except EngineError as error:
-            detail = (error.hint,) if error.hint else ()
-            self._house.listener(Warned(vertex, f"no cache from {place.name}: {error.message}", detail))
+            self._house.listener(_warning(vertex, f"no cache from {place.name}", error))
             return Chains()
         return chains
 
@@ -247,6 +246,10 @@ def _active(backends: Sequence[CacheBackend]) -> list[CacheBackend]:
     from engine.cache.remote.attributes import is_active
 
     return [backend for backend in backends if is_active(backend)]
+
+
+def _warning(vertex: Digest, what: str, error: EngineError) -> Warned:
+    return Warned(vertex, f"{what}: {error.message}", (error.hint,) if error.hint else ())
 
 
 def _opened(backend: CacheBackend) -> CachePlace:

@@ -37,6 +37,13 @@ def test_an_item_is_found_by_what_all_its_inputs_lead_to() -> None:
     assert chains.find(key("run"), [[Link(base)]]) == []
 
 
+def test_a_record_with_more_inputs_than_the_step_has_is_no_hit() -> None:
+    chains = Chains()
+    base, other = chains.add(key("base"), []), chains.add(key("other"), [])
+    chains.add(key("run"), [[Link(base)], [Link(other)]], [result("from nowhere")])
+    assert chains.find(key("run"), [[Link(base)]]) == []
+
+
 def test_alternatives_become_known_by_being_used_together() -> None:
     chains = Chains()
     stage, content = chains.add(key("stage"), []), chains.add(key("content"), [])
