@@ -95,14 +95,12 @@ class ExecMounts:
         """Mounts the root file system with places to mount on (path, is a folder); it, and where they really are."""
         layer = self._new_layers.enter_context(self._store.new_layer(base))
         tree = self._store.tree(base)
-        extra = self.folder / "places"
-        extra.mkdir()
-        points = MountPoints(tree, extra)
+        points = MountPoints(tree)
         for path in _OF_THE_SANDBOX:
             _check_place(path, tree)
             points.add(path, is_folder=True)
         real = [path if _is_below(path, _OF_THE_SANDBOX) else points.add(path, is_folder=kind) for path, kind in places]
-        root = self._files.enter_context(self._store.mounted(base, layer, extra if points.used else None))
+        root = self._files.enter_context(self._store.mounted(base, layer, self._store.places(points)))
         if item.output != NO_OUTPUT:
             self._outputs[item.output] = layer
         return root, real

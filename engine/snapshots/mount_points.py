@@ -13,15 +13,26 @@ from pathlib import Path
 
 from engine.errors import StepError
 from engine.tree import Tree, resolve
+from engine.values import frozen
+
+
+@frozen
+class Place:
+    """A file or folder that is made to be mounted on, or to lead there."""
+
+    is_folder: bool
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    xattrs: tuple[tuple[str, bytes], ...] = ()
 
 
 class MountPoints:
-    """Mount points over one tree, kept in `folder`, which must be empty and only ours."""
+    """Mount points over one tree: those that are missing, for `write` to make."""
 
-    def __init__(self, tree: Tree, folder: Path) -> None:
+    def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._folder = folder
-        self._top_done = False
+        self._places: dict[str, Place] = {}
 
     def add(self, path: str, *, is_folder: bool) -> str:
         """Sees to it that there is something to mount on; the path of it, with no symbolic link in it.
@@ -36,46 +47,40 @@ class MountPoints:
             raise StepError(f"cannot mount on {path}: it is {kind} in the file system of the step")
         if entry is None:
             self._parents(real)
-            place = self._place(real)
-            if not os.path.lexists(place):
-                if is_folder:
-                    _make_folder(place)
-                else:
-                    os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+            self._places.setdefault(real, Place(is_folder, 0o755 if is_folder else 0o644))
         return real
 
     @property
-    def used(self) -> bool:
-        """Whether anything had to be made."""
-        return self._top_done
+    def key(self) -> tuple[tuple[str, Place], ...]:
+        """What is missing, parents first: where it is the same, so is what `write` makes. Empty if nothing is."""
+        return tuple(self._places.items())
 
-    def _place(self, path: str) -> str:
-        return f"{self._folder}{path}"
+    def write(self, folder: Path) -> None:
+        """Makes what is missing in an empty folder. Raises OSError."""
+        for path, place in self._places.items():
+            target = f"{folder}{path}"
+            if not place.is_folder:
+                os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, place.mode))
+                continue
+            if path != "/":
+                os.mkdir(target)
+            os.chown(target, place.uid, place.gid)
+            os.chmod(target, place.mode)
+            for name, value in place.xattrs:
+                os.setxattr(target, name, value)
 
     def _parents(self, path: str) -> None:
         """Folders on the way look as they do in the tree: the overlay shows those of its topmost part."""
         parent = posixpath.dirname(path)
+        if parent in self._places:
+            return
         if parent != "/":
             self._parents(parent)
-        elif self._top_done:
-            return
-        place = self._place(parent)
-        if parent != "/" and os.path.lexists(place):
-            return
-        self._top_done = True
         entry = self._tree.lstat(parent)
-        if parent != "/":
-            _make_folder(place)
         if entry is None:
-            return
-        if not entry.is_dir:
+            self._places[parent] = Place(True, 0o755)
+        elif not entry.is_dir:
             raise StepError(f"cannot mount on {path}: {parent} is no folder in the file system of the step")
-        os.chown(place, entry.uid, entry.gid)
-        os.chmod(place, stat.S_IMODE(entry.mode))
-        for name, value in self._tree.xattrs(parent).items():
-            os.setxattr(place, name, value)
-
-
-def _make_folder(place: str) -> None:
-    os.mkdir(place)
-    os.chmod(place, 0o755)
+        else:
+            xattrs = tuple(sorted(self._tree.xattrs(parent).items()))
+            self._places[parent] = Place(True, stat.S_IMODE(entry.mode), entry.uid, entry.gid, xattrs)

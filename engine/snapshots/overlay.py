@@ -40,18 +40,24 @@ def mount_overlay(
     namespace.enter()
     stack = [str(path) for path in reversed(lower)]
     if len(stack) < 2:  # the kernel wants one, or two when nothing is writable; an empty folder adds nothing
-        (scratch / "empty").mkdir()
+        (scratch / "empty").mkdir(exist_ok=True)
         stack.append(str(scratch / "empty"))
     options = [form.mount_options]
     if upper:
         options += [f"upperdir={_quoted(upper[0])}", f"workdir={_quoted(upper[1])}", *_volatile()]
-    here, stack = _shortened(stack, scratch, _PAGE - len(",".join(options)) - len(",lowerdir="))
+    room = _PAGE - len(",".join(options).encode()) - len(",lowerdir=")
+    plain = ":".join(_quoted(path) for path in stack)
+    flags = 0 if upper else MS_RDONLY
+    if len(plain.encode()) <= room:
+        mount("overlay", target, "overlay", flags, ",".join([*options, "lowerdir=" + plain]))
+        return
+    here, stack = _shortened(stack, scratch, room)
     options.append("lowerdir=" + ":".join(_quoted(path) for path in stack))
     data = ",".join(options)
 
     def attempt() -> None:
         os.chdir(here)
-        mount("overlay", target, "overlay", 0 if upper else MS_RDONLY, data)
+        mount("overlay", target, "overlay", flags, data)
 
     _with_own_working_folder(attempt)
 
@@ -81,6 +87,7 @@ def _shortened(stack: list[str], scratch: Path, room: int) -> tuple[str, list[st
     if len(":".join(_quoted(path) for path in relative).encode()) <= room:
         return here, relative
     links = scratch / "l"
+    discard(links)  # of an earlier mount
     links.mkdir()
     for number, path in enumerate(stack):
         (links / str(number)).symlink_to(path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ from engine.values import frozen
 if TYPE_CHECKING:
     import trio
 
+    from engine.snapshots.mount_points import MountPoints, Place
     from engine.state import State
 
 _BELOW = "below"
@@ -71,7 +73,7 @@ class NewLayer:
         Raises:
             StateError: if the disk is full or cannot be written to.
         """
-        discard(self.work)
+        _discard_work(self.work)
         if layer is None:
             (self._folder / _BELOW).write_text(" ".join(self.below.layers))
         name = layer or LayerID(secrets.token_hex(8))
@@ -99,6 +101,9 @@ class SnapshotStore:
         self._work = WorkFolder(state.work)
         self._fetcher: Fetcher | None = None
         self._fetches: list[_Fetch] = []
+        self._guard = threading.Lock()
+        self._free_mounts: list[Path] = []
+        self._places: dict[tuple[tuple[str, Place], ...], Path] = {}
 
     @property
     def work(self) -> WorkFolder:
@@ -148,18 +153,32 @@ class SnapshotStore:
             UnsupportedError: where this process may not mount, or for too many layers.
             StateError: if the disk is full or cannot be written to.
         """
-        folder = self._work.make("mount")
-        target = folder / "root"
-        target.mkdir()
-        try:
-            if self.overlay:
-                with self._overlay(self._layers(snapshot, extra), target, folder, writable):
-                    yield target
-            else:
-                with self._copied(self._layers(snapshot, extra), target, writable):
-                    yield target
-        finally:
-            discard(folder)
+        layers = self._layers(snapshot, extra)
+        if self.overlay:
+            with self._overlay(layers, writable) as target:
+                yield target
+        else:
+            folder = self._work.make("copy")
+            try:
+                with self._copied(layers, folder, writable):
+                    yield folder
+            finally:
+                discard(folder)
+
+    def places(self, points: MountPoints) -> Path | None:
+        """A folder with the mount points that are missing, to be laid over a snapshot; None if none are.
+
+        Steps on like file systems miss the same ones, and share a folder: a mount never changes what it shows below.
+        """
+        if not points.key:
+            return None
+        with self._guard:
+            folder = self._places.get(points.key)
+            if folder is None:
+                folder = self._work.make("places")
+                points.write(folder)
+                self._places[points.key] = folder
+        return folder
 
     def tree(self, snapshot: Snapshot) -> Tree:
         """Read access to a snapshot without mounting it. It must have been ensured."""
@@ -252,6 +271,9 @@ class SnapshotStore:
 
     def close(self) -> None:
         """Removes this process's unfinished work."""
+        with self._guard:
+            self._free_mounts.clear()
+            self._places.clear()
         self._work.close()
 
     @cached_property
@@ -262,20 +284,33 @@ class SnapshotStore:
         return overlay_works(self._work.make("probe"), self._form)
 
     @contextmanager
-    def _overlay(self, layers: list[Path], target: Path, scratch: Path, writable: NewLayer | None) -> Iterator[None]:
+    def _overlay(self, layers: list[Path], writable: NewLayer | None) -> Iterator[Path]:
         from engine.snapshots import namespace
         from engine.snapshots.kernel import unmount
         from engine.snapshots.overlay import mount_overlay
 
+        scratch = self._free_mount()
+        target = scratch / "root"
         try:
             mount_overlay(target, layers, self._form, scratch, (writable.path, writable.work) if writable else None)
         except OSError as error:
             raise StateError(f"cannot mount a snapshot: {error.strerror}", hint="run `bakery doctor`") from error
         try:
-            yield
+            yield target
         finally:
             namespace.enter()  # this may be another thread than the one that mounted
             unmount(target)
+            with self._guard:
+                self._free_mounts.append(scratch)
+
+    def _free_mount(self) -> Path:
+        """A folder with a `root` to mount on: one that was used before, if there is one."""
+        with self._guard:
+            if self._free_mounts:
+                return self._free_mounts.pop()
+        scratch = self._work.make("mount")
+        (scratch / "root").mkdir()
+        return scratch
 
     @contextmanager
     def _copied(self, layers: list[Path], target: Path, writable: NewLayer | None) -> Iterator[None]:
@@ -303,6 +338,16 @@ class SnapshotStore:
             if not self._form.is_mark(name):
                 os.setxattr(folder, name, os.getxattr(below, name))
         os.utime(folder, ns=(info.st_mtime_ns, info.st_mtime_ns))
+
+
+def _discard_work(folder: Path) -> None:
+    """The overlay's own folder, in which the kernel has left an empty one if there was a mount at all."""
+    try:
+        with suppress(FileNotFoundError):
+            (folder / "work").rmdir()
+        folder.rmdir()
+    except OSError:
+        discard(folder)
 
 
 def _check_ids(file: Path) -> None:
