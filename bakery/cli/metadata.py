@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 import os
+import signal
 import tempfile
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from bakery.console.rawjson import warning_record
 from bakery.diagnostics import BakeryError
+from engine.errors import ExitError, StepError
 from engine.events import Warned
 from engine.request import BuildResult, TargetResult
 
@@ -56,8 +58,19 @@ def _ending(target: TargetResult, build: str) -> dict[str, Any]:
         "bakery.steps": target.steps,
         "bakery.hits": target.hits,
         "bakery.size": target.size,
+        **_failed_step(target.error),
     }
     return {key: value for key, value in found.items() if value or key in _ALWAYS}
+
+
+def _failed_step(error: Exception | None) -> dict[str, Any]:
+    """How the step ended that a target failed with: its exit code, the signal that 128 + N stands for, the full log."""
+    if not isinstance(error, StepError):
+        return {}
+    code = error.exit_code if isinstance(error, ExitError) else 0
+    names = {item.value: item.name for item in signal.Signals}
+    log = str(error.log_path) if error.log_path else ""
+    return {"bakery.exitCode": code, "bakery.signal": names.get(code - 128, ""), "bakery.log": log}
 
 
 def _warnings(warnings: Sequence[Warned]) -> dict[str, Any]:

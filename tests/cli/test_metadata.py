@@ -8,6 +8,7 @@ from support.build_story import digest
 
 from bakery.cli.metadata import metadata, write_metadata
 from bakery.diagnostics import BakeryError
+from engine.errors import ExitError
 from engine.events import Warned
 from engine.request import BuildResult, Outcome, TargetResult
 
@@ -57,3 +58,11 @@ def test_the_file_is_written_whole_with_ordinary_rights(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BakeryError, match=r"--metadata-file: .*none/meta\.json: no such file or directory"):
         write_metadata(tmp_path / "none" / "meta.json", result())
+
+
+def test_how_the_step_ended_that_a_target_failed_with(tmp_path: Path) -> None:
+    error = ExitError("make", 139, log_path=tmp_path / "step.log")
+    found = metadata(BuildResult({"app": TargetResult("app", Outcome.FAILED, error=error)}))["app"]
+    assert found["bakery.exitCode"] == 139
+    assert found["bakery.signal"] == "SIGSEGV"
+    assert found["bakery.log"] == str(tmp_path / "step.log")
