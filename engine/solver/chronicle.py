@@ -41,6 +41,8 @@ class Chronicle:
 
     async def write(self, ran: Mapping[Digest, float], found: Iterable[Digest]) -> None:
         """Writes down how the build has ended. What cannot be written is forgotten: results do not depend on it."""
+        if not self._owners:
+            return
         try:
             ended = {*ran, *found}
             unfinished = [digest for digest in self._prepared.plan.runs if digest not in ended]

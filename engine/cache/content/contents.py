@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import astuple
 from functools import cached_property
 
@@ -66,16 +67,19 @@ class Contents:
             files.save()
 
     def compare(self, local: LocalTree, selections: Sequence[Selection], before: Digest) -> TreeChanges | None:
-        """How a part of a folder differs from what had another checksum; None if that one is not remembered.
+        """How a part of a folder differs from what had another checksum; None if that cannot be told.
 
         Raises as `of_folder`.
         """
         walk, _ = self._walk(local)
-        return self._trees.compare(walk, selections, before)
+        with suppress(OSError):  # what cannot be read any more will be told by the step that reads it
+            return self._trees.compare(walk, selections, before)
+        return None
 
     def remember(self, questions: Iterable[tuple[LocalTree, Sequence[Selection]]]) -> None:
         """Keeps what is in parts of folders, to compare it with later. Raises as `of_folder`, and StateError."""
-        self._trees.remember((self._walk(local)[0], selections) for local, selections in questions)
+        with suppress(OSError):
+            self._trees.remember((self._walk(local)[0], selections) for local, selections in questions)
 
     def _walk(self, local: LocalTree) -> tuple[Walk, FileDigests]:
         view = open_tree(local)
