@@ -36,6 +36,10 @@ class CorruptBlob(SourceError):
     """Bytes that are not what their digest says."""
 
 
+class RottenBlob(CorruptBlob):
+    """A blob of the store that is no longer what its digest says. It has been taken away."""
+
+
 class BlobStore:
     """The blobs of one state folder. Any number of threads and processes may use it at once."""
 
@@ -122,6 +126,23 @@ class BlobStore:
         """Takes a blob away: first the record, then the file."""
         self._state.write("DELETE FROM blobs WHERE digest = ?", digest)
         self.path(digest).unlink(missing_ok=True)
+
+    def remove_rotten(self) -> list[Digest]:
+        """Reads all blobs that this process uses, and takes away those that are not what their names say."""
+        rotten: list[Digest] = []
+        for name in self._state.lease.held():
+            if name.startswith("sha256:") and not self.is_sound(Digest(name)):
+                self.remove(Digest(name))
+                rotten.append(Digest(name))
+        return rotten
+
+    def is_sound(self, digest: Digest) -> bool:
+        """Whether a blob is here and what its name says."""
+        try:
+            with self.path(digest).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == hex_of(digest)
+        except OSError:
+            return False
 
     def sweep(self) -> int:
         """Removes what killed processes have left half-written; how many files. Called by collectors only."""
@@ -234,13 +255,13 @@ class VerifyingReader(io.RawIOBase):
         return self._file.fileno()
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Raises CorruptBlob at the end of a blob that is not what its name says."""
+        """Raises RottenBlob at the end of a blob that is not what its name says."""
         count = self._file.readinto(buffer)
         if count:
             self._hash.update(memoryview(buffer)[:count])
         elif len(memoryview(buffer)) and self._hash.hexdigest() != hex_of(self._expected):
             self._store.remove(self._expected)
-            raise CorruptBlob(
+            raise RottenBlob(
                 f"the stored blob {self._expected} is damaged and was taken away",
                 hint="run the build again to fetch it anew; check the disk if this comes back",
             )

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from engine.blobs import RottenBlob
 from engine.digests import Digest, sha256
-from engine.errors import EngineError, UnsupportedError, WithheldError
+from engine.errors import EngineError, RegistryError, UnsupportedError, WithheldError
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import BuildFacts, Export, ExportResult, PlatformImage, TargetImage
 from engine.exporters.results import keep_result
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from engine.exchange import CacheExchange
     from engine.house import House
     from engine.together import Gate
+
+_BAD_REQUEST = 400
+"""What a registry says to bytes that are not what their digest says."""
 
 
 async def deliver(
@@ -149,9 +153,26 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
 
     exporter = open_exporter(export)
     with telling(house.listener, vertex, exporter.title, (target.name,)) as progress, failures_explained(house.state):
-        result = await exporter.export(target, replace(silent, progress=progress))
+        context = replace(silent, progress=progress)
+        try:
+            result = await exporter.export(target, context)
+        except (RottenBlob, RegistryError) as error:
+            if not await _without_rotten_blobs(error, house):
+                raise
+            result = await exporter.export(target, context)
     memory.remember(target, export, exporter.title, result)
     return result
+
+
+async def _without_rotten_blobs(error: EngineError, house: House) -> bool:
+    """Whether an export failed for blobs that had rotted on the disk; they are gone now, and will be made anew."""
+    if isinstance(error, RegistryError) and error.status != _BAD_REQUEST:
+        return False
+    rotten = await trio.to_thread.run_sync(house.blobs.remove_rotten)
+    if not rotten and not isinstance(error, RottenBlob):
+        return False
+    house.state.found.append(f"{len(rotten) + isinstance(error, RottenBlob)} stored blobs were damaged; made anew")
+    return True
 
 
 def _ignore(part: str, done: int, total: int, complete: bool) -> None:

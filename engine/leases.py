@@ -64,6 +64,11 @@ class Lease:
                 fcntl.flock(self._gate, fcntl.LOCK_SH)
             self._held.update(new)
 
+    def held(self) -> frozenset[str]:
+        """The names of all that this process uses."""
+        with self._guard:
+            return frozenset(self._held)
+
     def release(self) -> None:
         """Ends the lease; what is held after that begins a new one."""
         with self._guard:

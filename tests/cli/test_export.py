@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import tarfile
@@ -81,3 +82,25 @@ def test_a_result_whose_layers_went_is_to_be_built_again(built: Program, tmp_pat
     run = other.run("export", "one", "-o", "type=local,dest=gone")
     assert run.code == 1
     assert "run `bakery build one` again" in run.err
+
+
+def test_blobs_that_have_rotted_are_made_anew_and_the_build_says_so(built: Program, tmp_path: Path) -> None:
+    program = Program(tmp_path, tmp_path / "root")
+    program.write(Dockerfile=DOCKERFILE, a_DOT_txt="a")
+    (tmp_path / "docker-bake.json").write_text(
+        json.dumps({"target": {"default": {"output": ["type=oci,dest=one.tar", "type=oci,dest=two,tar=false"]}}})
+    )
+    first = program.build()
+    assert "check the state folder" not in first.err
+    for path in (program.root / "blobs" / "sha256").iterdir():
+        path.chmod(0o644)
+        path.write_bytes(bytes(path.stat().st_size))
+    (tmp_path / "one.tar").unlink()
+    again = program.build()
+    assert "check the state folder" in again.err
+    with tarfile.open(tmp_path / "one.tar") as tar:
+        for member in tar.getmembers():
+            content = tar.extractfile(member)
+            if member.name.startswith("blobs/sha256/") and content is not None:
+                assert hashlib.sha256(content.read()).hexdigest() == member.name.rpartition("/")[2]
+    assert "check the state folder" not in program.build().err
