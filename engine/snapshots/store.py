@@ -230,7 +230,9 @@ class SnapshotStore:
             try:
                 write_difference(self.tree(lower), self.tree(upper), layer.path, self._form)
             except OSError as error:
-                raise StateError(f"cannot write a difference: {error.strerror}", hint="free some space") from error
+                raise StateError(
+                    f"cannot write a difference: {error.strerror}", hint="free some space with `bakery prune`"
+                ) from error
             return layer.commit("difference")
 
     async def size(self, snapshot: Snapshot) -> int:
@@ -256,7 +258,9 @@ class SnapshotStore:
             folder.rename(self._state.layers / layer)
         except OSError as error:
             if not self.layer_path(layer).exists():
-                raise StateError(f"cannot keep a layer: {error.strerror}", hint="free some space") from error
+                raise StateError(
+                    f"cannot keep a layer: {error.strerror}", hint="free some space with `bakery prune`"
+                ) from error
             discard(folder)
         now = time.time()
         self._state.write(

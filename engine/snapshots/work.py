@@ -37,7 +37,8 @@ class WorkFolder:
             folder.mkdir(mode=0o711)
         except OSError as error:
             raise StateError(
-                f"cannot write to {self._root}: {error.strerror}", hint="free some space, or set BAKERY_ROOT"
+                f"cannot write to {self._root}: {error.strerror}",
+                hint="free some space with `bakery prune`, or set BAKERY_ROOT",
             ) from error
         return folder
 

@@ -138,7 +138,7 @@ class HttpSource:
                 self._write(new.path / self._filename(got), got)
             except OSError as error:
                 raise StateError(
-                    f"cannot keep {redacted(self._url)}: {error.strerror}", hint="free some space"
+                    f"cannot keep {redacted(self._url)}: {error.strerror}", hint="free some space with `bakery prune`"
                 ) from error
             new.commit(self._description, layer=layer)
 

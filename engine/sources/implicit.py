@@ -32,7 +32,9 @@ def copy_metadata(lower: Tree, layer: Path, folders: Sequence[str]) -> None:
             elif entry.is_dir:
                 _dress(lower, path, entry, layer / path.lstrip("/"))
     except OSError as error:
-        raise StateError(f"cannot finish a layer: {error.strerror or error}", hint="free some space") from error
+        raise StateError(
+            f"cannot finish a layer: {error.strerror or error}", hint="free some space with `bakery prune`"
+        ) from error
 
 
 def _dress(lower: Tree, path: str, entry: Entry, folder: Path) -> None:

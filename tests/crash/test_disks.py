@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,14 +33,25 @@ def remount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
 
 
-def fill_up(bakery: Killable, project: Path, disk: Path, limits: list[str]) -> int:
+def with_size(disk: Path, size: int) -> str:
+    """A limit in KiB."""
+    return f"size={size}k,nr_inodes=20000"
+
+
+def with_files(disk: Path, spare: int) -> str:
+    """A limit of so many files more than there are."""
+    info = os.statvfs(disk)
+    return f"size=200m,nr_inodes={info.f_files - info.f_ffree + spare}"
+
+
+def fill_up(bakery: Killable, project: Path, disk: Path, limits: list[Callable[[Path], str]]) -> int:
     """How many of the builds failed, each from nothing on a disk with other limits."""
     failed = 0
     for number, limit in enumerate(limits):
         remount(disk, PLENTY)
         assert bakery.run("prune", "--all", "--force") == 0, bakery.said()
         begin_round(project, number)
-        remount(disk, limit)
+        remount(disk, limit(disk))
         if bakery.run("build", "--progress=plain"):
             failed += 1
             check_words(bakery)
@@ -50,16 +63,16 @@ def fill_up(bakery: Killable, project: Path, disk: Path, limits: list[str]) -> i
 
 
 def test_a_disk_that_is_too_small_by_more_and_less(bakery: Killable, project: Path, disk: Path) -> None:
-    limits = [f"size={size}k,nr_inodes=20000" for size in (1200, 3000, 8000, 60_000)]
+    limits = [partial(with_size, size=size) for size in (1200, 3000, 8000, 60_000)]
     assert 1 <= fill_up(bakery, project, disk, limits) < len(limits)
 
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_at_any_point(bakery: Killable, project: Path, disk: Path) -> None:
     chance = random.Random()
-    sizes = [f"size={chance.randrange(600, 40_000)}k,nr_inodes=20000" for _ in range(15)]
-    inodes = [f"size=200m,nr_inodes={chance.randrange(40, 800)}" for _ in range(15)]
-    assert fill_up(bakery, project, disk, sizes + inodes) > 5
+    sizes = [partial(with_size, size=chance.randrange(2000, 40_000)) for _ in range(15)]
+    files = [partial(with_files, spare=chance.randrange(1, 600)) for _ in range(15)]
+    assert fill_up(bakery, project, disk, [*sizes, *files]) > 5
 
 
 def test_room_can_be_made_on_a_full_disk(bakery: Killable, project: Path, disk: Path) -> None:
