@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -29,12 +30,22 @@ def build(debug_all: bool, /, debug: bool, **options: Any) -> int:
         show = getattr(printing, f"{listing.what}_{'json' if listing.json else 'table'}")
         click.echo(show(declared), nl=False)
         return 0
+    if options["watch"]:
+        from bakery.cli.watching import watch
+
+        return watch(request, options)
+    if options["only"]:
+        request = replace(request, targets=options["only"])
     settings = apply_settings(options, remote=bool(request.remote))
     project = config.load(request)
     report_warnings(project.warnings)
     if options["print_only"]:
         click.echo(printing.print_json(project), nl=False)
         return 0
+    if options["fingerprints"]:
+        from bakery.cli.watching import print_fingerprints
+
+        return print_fingerprints(project, request, options)
     if any(target.call for target in project.targets.values()):
         from bakery.cli.call import build_and_call
 

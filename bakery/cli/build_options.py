@@ -41,6 +41,12 @@ _SHOW = (
     click.option("list_variables", "--list-variables", is_flag=True, hidden=True),
     click.option("call", "--call", metavar="METHOD", default="", help=f"What to ask of targets: {', '.join(CALLS)}."),
     click.option("check", "--check", is_flag=True, help="Short for `--call=check`."),
+    click.option("fingerprints", "--fingerprints", is_flag=True, hidden=True),
+)
+
+_WATCH = (
+    click.option("watch", "--watch", is_flag=True, help="Build again what a saved file affects."),
+    click.option("only", "--only", multiple=True, hidden=True),  # what a watch builds of its targets
 )
 
 _RESULT = (
@@ -106,7 +112,7 @@ _RUN = (
 
 def build_options(command: F) -> F:
     """Decorate a command with every option that says what to build and how, and the names of targets."""
-    return _decorate(_targets(command), (*_DEFINITION, *_SHOW, *_RESULT, *_KEYS, *_ENGINE, *_RUN))
+    return _decorate(_targets(command), (*_DEFINITION, *_SHOW, *_RESULT, *_WATCH, *_KEYS, *_ENGINE, *_RUN))
 
 
 def lower_options(command: F) -> F:

@@ -69,7 +69,7 @@ def _fingerprints(request: LoadRequest, options: BuildOptions, folder: Path) -> 
     project = config.load(there)
     if missing := config.check_allowed(project, there):
         raise BakeryError(*missing)
-    return project_fingerprints(project, replace(options, cwd=folder, allowed=frozenset(request.allow)))
+    return project_fingerprints(project, replace(options, cwd=folder, allowed=frozenset(request.allow))).targets
 
 
 def _earlier(request: LoadRequest, options: BuildOptions, folder: Path, names: list[str]) -> Mapping[str, str | None]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.graph.build import BuildOptions, build_request, lower_with
+from bakery.values import frozen
 from engine.request import Wanted
 
 if TYPE_CHECKING:
@@ -15,25 +17,34 @@ if TYPE_CHECKING:
     from engine.llb.definition import Edge
 
 
-def project_fingerprints(project: Project, options: BuildOptions) -> Mapping[str, str | None]:
+@frozen
+class Found:
     """The fingerprint of each target that was asked for: its results, image configurations and outputs.
 
-    None for a target whose inputs cannot be known now, such as a file that is not there. Folders are the same when
-    their content is, wherever they lie. Raises as `bakery.graph.build.run_build`.
+    None for a target whose inputs cannot be known now, such as a file that is not there. `folders` of this machine are
+    what the targets take files from; they are the same when their content is, wherever they lie.
     """
+
+    targets: Mapping[str, str | None]
+    folders: frozenset[Path]
+
+
+def project_fingerprints(project: Project, options: BuildOptions) -> Found:
+    """The fingerprints of a project. Raises as `bakery.graph.build.run_build`."""
     import trio
 
     return trio.run(_fingerprints, project, options)
 
 
-async def _fingerprints(project: Project, options: BuildOptions) -> Mapping[str, str | None]:
+async def _fingerprints(project: Project, options: BuildOptions) -> Found:
     from engine.engine import Engine
 
     async with Engine.open(options.root, runtime=options.runtime) as engine:
         request = build_request(project, await lower_with(engine, project, options), options)
         keys = await engine.fingerprints(request)
     wanted = [one for one in request.wanted if one.name in project.targets and project.targets[one.name].requested]
-    return {one.name: _fingerprint(one, keys, options) for one in wanted}
+    targets = {one.name: _fingerprint(one, keys, options) for one in wanted}
+    return Found(targets, frozenset(request.folders.values()))
 
 
 def _fingerprint(wanted: Wanted, keys: Mapping[Edge, str | None], options: BuildOptions) -> str | None:

@@ -1,0 +1,45 @@
+"""`bakery build --watch`, and what its single builds are asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bakery.config.request import LoadRequest
+from bakery.config.target import Project
+
+
+def watch(request: LoadRequest, options: dict[str, Any]) -> int:
+    """Builds, and builds again what changes, until Ctrl-C. Returns the exit code."""
+    if request.stdin is not None or request.remote:
+        raise click.UsageError("--watch needs bake files that lie here: neither stdin nor a remote definition")
+    import trio
+
+    from bakery.console.text import printable
+    from bakery.watch.command import Command
+    from bakery.watch.loop import Watch
+    from engine.state import default_root
+
+    def say(text: str) -> None:
+        click.echo(printable(f"bakery: {text}".encode()), err=True)
+
+    root = Path(options["root"]).absolute() if options.get("root") else default_root()
+    trio.run(Watch(Command(sys.argv[1:]), request.cwd.absolute(), root, say).run)
+    return 0
+
+
+def print_fingerprints(project: Project, request: LoadRequest, options: dict[str, Any]) -> int:
+    """What the targets come to now and which folders that depends on, as JSON on stdout. Returns the exit code."""
+    from bakery.cli.grants import check_grants
+    from bakery.cli.run import build_options
+    from bakery.graph.fingerprints import project_fingerprints
+
+    allowed = check_grants(project, request)
+    found = project_fingerprints(project, build_options(options, allowed))
+    folders = sorted({str(folder) for folder in found.folders})
+    click.echo(json.dumps({"targets": dict(found.targets), "folders": folders}))
+    return 0

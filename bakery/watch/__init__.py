@@ -1,0 +1,1 @@
+"""Builds again what a saved file affects."""
