@@ -95,7 +95,8 @@ def test_a_shell_opens_where_a_step_fails(project: Program) -> None:
     terminal.wait_for("leave it with `exit`")
     terminal.type('echo "[$COLOUR $(cat /one /tmp/two | xargs) $(id -u) $(stty size)]"; ls -d /c\n')
     terminal.wait_for("[blue one two 65534 33 99]")
-    terminal.type("sleep 1000\n")
+    terminal.type("echo slee''ping; sleep 1000\n")
+    terminal.wait_for("sleeping")
     terminal.type("\x03")  # Ctrl-C ends what runs in the shell, and nothing else
     terminal.type("echo still-$((40 + 2))\n")
     terminal.wait_for("still-42")
@@ -145,6 +146,15 @@ def test_a_build_may_take_so_long_and_no_longer(project: Program) -> None:
     message = project.fail("build", "--timeout", "2s")
     assert "the build took longer than 2 s" in message
     assert "expected a time such as" in project.fail("build", "--timeout", "soon", code=2)
+
+
+def test_a_step_that_says_too_much_is_shown_in_part_and_kept_whole(project: Program) -> None:
+    project.write(Dockerfile="FROM busybox\nRUN yes | head -n 3000000; echo last; exit 1\n")
+    shown = project.fail("build", "--progress=plain")
+    assert shown.count("\n") < 1_500_000
+    assert "last\n" in shown
+    path = Path(shown.partition("full log: ")[2].partition("\n")[0])
+    assert path.stat().st_size == 6_000_005
 
 
 def test_signals_are_reported_as_such(project: Program) -> None:
