@@ -95,9 +95,11 @@ def test_a_shell_opens_where_a_step_fails(project: Program) -> None:
     terminal.wait_for("leave it with `exit`")
     terminal.type('echo "[$COLOUR $(cat /one /tmp/two | xargs) $(id -u) $(stty size)]"; ls -d /c\n')
     terminal.wait_for("[blue one two 65534 33 99]")
-    terminal.type("echo slee''ping; sleep 1000\n")
-    terminal.wait_for("sleeping")
+    caught = 'trap "echo \\$((40 + 1))-caught; exit" INT'
+    terminal.type(f"sh -c '{caught}; echo $((50 + 1))-ready; while :; do sleep 0.1; done'\n")
+    terminal.wait_for("51-ready")
     terminal.type("\x03")  # Ctrl-C ends what runs in the shell, and nothing else
+    terminal.wait_for("41-caught")
     terminal.type("echo still-$((40 + 2))\n")
     terminal.wait_for("still-42")
     terminal.type("exit\n")
