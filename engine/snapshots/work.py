@@ -46,9 +46,12 @@ class WorkFolder:
         """Removes what processes that are gone have left; how many of them there were."""
         swept = 0
         for folder in self._root.iterdir():
-            if folder == self._mine or not (folder / _LOCK).exists():
+            if folder == self._mine:
                 continue
-            fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fd = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # not yet claimed, or its owner has just left
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
@@ -68,13 +71,25 @@ class WorkFolder:
                 self._mine = None
 
     def _claim(self) -> Path:
-        # Locked under another name, then renamed: a sweep never meets a folder of ours without its lock.
-        name = f"{os.getpid()}-{secrets.token_hex(4)}"
-        new = self._root / f".{name}"
-        new.mkdir(mode=0o711)
-        self._lock_fd = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock_fd, fcntl.LOCK_EX)
-        return new.rename(self._root / name)
+        # Locked under another name, then renamed: what bears its own name is ours for sure. A sweep may still come
+        # between the lock's making and its taking; then the folder is gone, and we begin anew.
+        while True:
+            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            new = self._root / f".{name}"
+            new.mkdir(mode=0o711)
+            descriptor = -1
+            try:
+                descriptor = os.open(new / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                mine = new.rename(self._root / name)
+            except FileNotFoundError:
+                if descriptor >= 0:
+                    os.close(descriptor)
+                if not self._root.is_dir():
+                    raise
+                continue
+            self._lock_fd = descriptor
+            return mine
 
 
 def discard(folder: Path) -> None:
