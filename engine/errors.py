@@ -63,8 +63,7 @@ class RegistryError(SourceError):
 
 
 class LostLayerError(SourceError):
-    """A layer of an imported cache that is gone from where it was. Its results are forgotten: another try makes them.
-    """
+    """A layer of an imported cache is gone from where it was. Its results are forgotten; another try makes them."""
 
 
 class StepError(EngineError):
