@@ -97,8 +97,7 @@ class ExecMounts:
         tree = self._store.tree(base)
         points = MountPoints(tree)
         for path in _OF_THE_SANDBOX:
-            _check_place(path, tree)
-            points.add(path, is_folder=True)
+            _place_for(path, tree, layer)
         real = [path if _is_below(path, _OF_THE_SANDBOX) else points.add(path, is_folder=kind) for path, kind in places]
         root = self._files.enter_context(self._store.mounted(base, layer, self._store.places(points)))
         if item.output != NO_OUTPUT:
@@ -279,9 +278,14 @@ def _selected(tree: Tree, selector: str) -> str:
     return path
 
 
-def _check_place(path: str, tree: Tree) -> None:
+def _place_for(path: str, tree: Tree, layer: NewLayer) -> None:
+    """A folder for one of the sandbox's own mounts; as with BuildKit it stays in the layer: diff IDs depend on it."""
     entry = tree.lstat(path)
-    if entry is not None and not entry.is_dir:
+    if entry is None:
+        place = layer.path / path.lstrip("/")
+        place.mkdir()
+        place.chmod(0o755)
+    elif not entry.is_dir:
         raise StepError(f"{path} is no folder in the file system of the step")
 
 

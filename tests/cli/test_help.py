@@ -109,7 +109,7 @@ def test_bash_completes(words: str, expected: list[str], tmp_path: Path) -> None
     (tmp_path / "bakery").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m bakery "$@"\n')
     (tmp_path / "bakery").chmod(0o755)
     count = words.count(" ")
-    ask = f"{script}\nCOMP_WORDS=({words}); COMP_CWORD={count}; _bakery_completion bakery; echo \"${{COMPREPLY[@]}}\""
+    ask = f'{script}\nCOMP_WORDS=({words}); COMP_CWORD={count}; _bakery_completion bakery; echo "${{COMPREPLY[@]}}"'
     done = subprocess.run(
         ["bash", "--norc", "-c", ask],
         cwd=tmp_path,

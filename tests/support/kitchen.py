@@ -108,9 +108,10 @@ class Kitchen:
         return self.said.decode()
 
     def left(self, snapshot: Snapshot) -> list[str]:
-        """The paths in the topmost layer."""
+        """The paths in the topmost layer, without /dev, /proc and /sys."""
         top = self.store.layer_path(snapshot.layers[-1])
-        return ["/" + str(path.relative_to(top)) for path in sorted(top.rglob("*"))]
+        paths = ["/" + str(path.relative_to(top)) for path in sorted(top.rglob("*"))]
+        return [path for path in paths if path not in ("/dev", "/proc", "/sys")]
 
     def read(self, snapshot: Snapshot, path: str) -> str:
         return self.store.tree(snapshot).open(path).read().decode()
