@@ -24,6 +24,7 @@ VERBS = {
     "explain": "Say why steps of a build ran.",
     "export": "Send results of the last build to further outputs.",
     "fmt": "Lay out HCL files.",
+    "graph": "Draw targets and what links them, or their stages and steps.",
     "history": "Look at the builds that were made.",
     "images": "Look at, copy, tag and compare images.",
     "inspect": "Show what this machine can build, and with what.",

@@ -45,6 +45,14 @@ Examples:
   bakery fmt --check          in CI: change nothing, exit with 1 where something would
   bakery fmt - < bakery.hcl   from stdin to stdout"""
 
+GRAPH = """\b
+Examples:
+  bakery graph                         targets, as bakery-graph.html
+  bakery graph --llb api -o api.svg    the steps of one target
+  bakery graph --format mermaid        for a Markdown page
+  bakery graph --llb --format dot | dot -Tpdf > graph.pdf
+  bakery graph --llb --build last~1    with the colours of another build"""
+
 INIT = """\b
 Examples:
   bakery init                 write bakery.hcl
