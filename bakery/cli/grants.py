@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -24,6 +23,8 @@ def check_grants(project: Project, request: LoadRequest) -> frozenset[str]:
     flags = list(dict.fromkeys(problem.hint for problem in missing))
     click.echo(explain(missing), nl=False, err=True)
     if sys.stdin.isatty() and sys.stderr.isatty() and click.confirm("Allow this, for this once?", err=True):
+        import shlex
+
         return allowed | {shlex.split(flag)[-1] for flag in flags}
     raise BakeryError.of("additional privileges requested", hint=f"to allow it, add {' '.join(flags)}")
 

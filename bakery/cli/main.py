@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -10,8 +11,20 @@ from types import FrameType
 _INTERRUPTED, _TERMINATED = 130, 143
 
 
-def main() -> int:
-    """Run the command of this process's arguments and return its exit code. Nothing it raises reaches the caller."""
+def main() -> None:
+    """Runs the command of this process's arguments and ends the process with its exit code."""
+    # Most of what a command makes are modules and classes, which are no garbage: Python looks every 700 objects.
+    gc.set_threshold(50_000, 20, 20)
+    code = command()
+    if sys.stderr:
+        sys.stderr.flush()
+    # Not by way of the interpreter, which would take every module apart: a tenth of a build that has nothing to do.
+    # Nothing of ours waits for it: what a room opens it closes itself, and no thread that matters is left behind.
+    os._exit(code)
+
+
+def command() -> int:
+    """Runs the command of this process's arguments and returns its exit code. Nothing it raises reaches the caller."""
     if sys.argv[1:] in (["--version"], ["-V"]):  # without click, which is most of the time it would take
         from bakery.version import VERSION
 
@@ -74,4 +87,4 @@ def _flushed(code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,13 +6,11 @@ import binascii
 import json
 import os
 import signal
-import tempfile
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bakery.console.rawjson import warning_record
 from bakery.diagnostics import BakeryError
 from engine.errors import ExitError, StepError
 from engine.events import Warned
@@ -27,6 +25,8 @@ def write_metadata(path: Path, result: BuildResult, warnings: Sequence[Warned] =
 
     Raises BakeryError if it cannot be written.
     """
+    import tempfile
+
     text = json.dumps(metadata(result, build) | _warnings(warnings), indent=2) + "\n"
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -74,7 +74,11 @@ def _failed_step(error: Exception | None) -> dict[str, Any]:
 
 
 def _warnings(warnings: Sequence[Warned]) -> dict[str, Any]:
-    return {"buildx.build.warnings": [warning_record(warning) for warning in warnings]} if warnings else {}
+    if not warnings:
+        return {}
+    from bakery.console.rawjson import warning_record
+
+    return {"buildx.build.warnings": [warning_record(warning) for warning in warnings]}
 
 
 def _values(found: Mapping[str, str]) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from engine.archive.unpack import Unpacked
 from engine.blobs import BlobStore, CorruptBlob
 from engine.cache.lost import lost_layers
 from engine.errors import SourceError, StateError
@@ -25,10 +24,10 @@ from engine.snapshots.store import NewLayer, Progress, SnapshotStore
 from engine.sources.implicit import copy_metadata
 from engine.sources.layers import LAYOUT_ORIGIN, OBJECTS_ORIGIN, LayerBlob, blobs_of, diff_id_of, layers_below
 from engine.sources.streams import BlobStream, first_error, from_objects, from_registry, from_store
-from engine.sources.unpacking import unpack_verified
 from engine.state import State
 
 if TYPE_CHECKING:
+    from engine.archive.unpack import Unpacked
     from engine.registry.client import Registries
 
 AT_ONCE = 8
@@ -100,6 +99,8 @@ class LayerFetcher:
         self, layer: LayerID, done: dict[LayerID, trio.Event], limit: trio.CapacityLimiter, progress: Progress
     ) -> None:
         """Takes the layer's first form that can be had, and had whole."""
+        from engine.sources.unpacking import unpack_verified
+
         known = blobs_of(self._state, layer)
         if not known:
             raise StateError(f"it is not known where layer {layer} can be had", hint="run `bakery doctor`")

@@ -80,6 +80,24 @@ def test_printing_needs_no_engine(project: Path) -> None:
     assert not {name for name in loaded if name.split(".")[0] in ("engine", "trio", "rich", "networkx")}
 
 
+def test_a_build_with_nothing_to_do_imports_nothing_that_does_it(project: Path) -> None:
+    (project / "Dockerfile").write_text("FROM scratch\nCOPY docker-bake.hcl /\n")
+    assert bakery(project, "build").returncode == 0
+    again = bakery(project, "build", python=("-X", "importtime"))
+    assert again.returncode == 0
+    loaded = imported(again)
+    assert "engine.engine" in loaded
+    idle = ("engine.archive", "engine.sandbox", "engine.registry.client", "engine.ops.file.copier")
+    assert not {name for name in loaded if name.startswith(idle)}
+    assert not loaded & {"tarfile", "rich", "jinja2", "networkx", "httpx2", "email", "asyncio"}
+
+
+def test_what_was_said_is_all_there_although_the_process_ends_at_once(project: Path) -> None:
+    names = [f"t{n}" for n in range(3000)]
+    (project / "docker-bake.hcl").write_text("".join(f'target "{name}" {{}}\n' for name in names))
+    assert set(json.loads(bakery(project, "build", *names, "--print").stdout)["target"]) == set(names)
+
+
 def test_the_help_of_a_verb_is_that_of_the_list(tmp_path: Path) -> None:
     from bakery.cli.app import VERBS
 

@@ -27,7 +27,7 @@ async def sleep(listener):
 
 run.run_build = lambda project, options, listener: trio.run(sleep, listener)
 sys.argv = ["bakery", "build", "--progress", "plain"]
-sys.exit(main())
+main()
 """
 
 

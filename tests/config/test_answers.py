@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.answers import FOLDER, Case, answer, answers, cases, differences
 
-from bakery.cli.main import main
+from bakery.cli.main import command
 
 TOPICS = sorted(path.stem for path in FOLDER.glob("*.txt"))
 CASES = [case for topic in TOPICS for case in cases(topic)]
@@ -25,7 +25,7 @@ def test_answer(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr("sys.argv", ["bakery", "build", *case.argv])
 
-    given = answer(main(), *capfd.readouterr())
+    given = answer(command(), *capfd.readouterr())
 
     assert differences(recorded["ours" if case.differs else "peer"], given) == []
     assert bool(differences(recorded["peer"], given)) == bool(case.differs)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bakery.cli.main import main
+from bakery.cli.main import command
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(monkeypatch: pytest.MonkeyPatch, *flags: str) -> int:
     monkeypatch.setattr("sys.argv", ["bakery", "build", "-f", "sub/docker-bake.hcl", "--print", *flags])
-    return main()
+    return command()
 
 
 def context(capfd: pytest.CaptureFixture[str]) -> object:

@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from bakery.cli.main import main
+from bakery.cli.main import command
 
 CASES = Path(__file__).parent.parent / "vectors" / "bake"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/case.json"))
@@ -54,7 +54,7 @@ def test_case(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd:
     monkeypatch.setattr(sys, "argv", ["bakery", "build", *case["argv"]])
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given)))
 
-    code = main()
+    code = command()
 
     out, err = capfd.readouterr()
     differences = RUNNER.compare(str(folder), case, code, out, err)

@@ -115,7 +115,7 @@ def _break(error: int, call: int) -> None:
 
 
 def _become(arguments: list[str], log: str, fault: list[int] | None) -> None:
-    from bakery.cli.main import main
+    from bakery.cli.main import command
 
     if fault:
         _break(*fault)
@@ -127,7 +127,7 @@ def _become(arguments: list[str], log: str, fault: list[int] | None) -> None:
     sys.argv = ["bakery", *arguments]
     code = 99
     try:
-        code = main()
+        code = command()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tarfile
 
 from engine import platforms
 from engine.errors import DefinitionError, EngineError
@@ -135,6 +134,8 @@ def is_archive(data: bytes) -> bool:
     """Whether bytes are a tar, or compressed by gzip, bzip2 or xz."""
     if data.startswith(_MAGIC):
         return True
+    import tarfile
+
     try:
         tarfile.TarInfo.frombuf(data[:_TAR_BLOCK], "utf-8", "surrogateescape")
     except tarfile.HeaderError:
