@@ -15,6 +15,7 @@ VERBS = {
     "build": "Build the targets of a bake file.",
     "cache": "List, fill and remove cache mounts.",
     "check": "Check bake files and Dockerfiles without building.",
+    "ci": "Write the jobs of a CI that builds the targets, in waves.",
     "completion": "Make a shell complete targets and verbs.",
     "context": "Look at the build contexts of targets.",
     "convert": "Write a definition in another format.",

@@ -17,6 +17,13 @@ Examples:
   bakery check api --fail-on warning
   bakery check --format github       annotations in a GitHub workflow"""
 
+CI = """\b
+Examples:
+  bakery ci github -o .github/workflows/images.yml    a job for each target
+  bakery ci github --affected --push -o .github/workflows/images.yml
+  bakery ci gitlab -o .gitlab-ci.yml
+  bakery ci json --base origin/main... all            for programs, and fromJSON"""
+
 CONTEXT = """\b
 Examples:
   bakery context ls api                  which files of the context are used
