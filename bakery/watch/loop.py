@@ -74,7 +74,7 @@ class Watch:
                 self._say(f"{_listed(event.paths)} changed: {_listed(sorted(outdated))}")
             self._waiting |= outdated
             self._begun = now.targets
-            if self._building & outdated and self._process is not None:
+            if self._building & outdated and self._process is not None and self._process.poll() is None:
                 self._waiting |= self._building & now.targets.keys()
                 await interrupt(self._process)
 
