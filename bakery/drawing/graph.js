@@ -86,13 +86,14 @@ function links(title, some) {
   });
   return [element("h3", title), element("ul", "", ...items)];
 }
+const WORDS = { ran: "run", hit: "cached", idle: "not needed" };
 function choose(n) {
   if (chosen >= 0) boxes[chosen].classList.remove("this");
   chosen = n;
   detail.hidden = n < 0;
   if (n < 0) { search(); return; }
   const node = nodes[n], list = element("dl");
-  const rows = { kind: node.kind, state: node.state, time: node.seconds ? `${node.seconds} s` : "", ...node.details };
+  const rows = { kind: node.kind, state: WORDS[node.state] || node.state, time: node.seconds ? `${node.seconds} s` : "", ...node.details };
   if (node.critical) rows["critical path"] = "yes";
   if (node.sharedBy) rows["shared by"] = node.sharedBy.join(", ");
   for (const [what, text] of Object.entries(rows)) if (text) list.append(element("dt", what), element("dd", text));

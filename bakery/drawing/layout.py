@@ -15,9 +15,9 @@ import networkx as nx
 from bakery.values import frozen
 
 SWEEPS = 8
-MOST_POINTS = 20_000
+MOSTPOINTS = 20_000
 """Points of long edges; with more, only shorter ones get theirs, and the others go straight."""
-_POINT = 0.4
+POINT = 0.4
 """The height of a point of an edge, where a node has 1."""
 
 
@@ -66,7 +66,7 @@ class _Columns:
 
     def height(self, number: int) -> float:
         """How much room a node or a point takes."""
-        return 1.0 if number < len(self.names) else _POINT
+        return 1.0 if number < len(self.names) else POINT
 
 
 def lay_out(graph: nx.DiGraph[str]) -> Layout:
@@ -102,7 +102,7 @@ def _longest_routed(spans: Iterable[int]) -> int:
     total, longest = 0, 1
     for span in sorted(spans):
         total += span - 1
-        if total > MOST_POINTS:
+        if total > MOSTPOINTS:
             break
         longest = max(longest, span)
     return longest

@@ -55,6 +55,7 @@ def _step(vertex: Vertex, owners: tuple[str, ...]) -> Node:
     kind = "source" if op.source else "file" if op.file or op.merge or op.diff else "step"
     details = {
         "instruction": note.command,
+        "target": owners[0] if len(owners) == 1 else "",
         "source": op.source.identifier if op.source else "",
         "written at": _place(vertex),
         "platform": "/".join(filter(None, (platform.os, platform.architecture, platform.variant))) if platform else "",

@@ -7,7 +7,7 @@ from html import escape
 from itertools import pairwise
 
 from bakery.drawing.drawing import Drawing, Node
-from bakery.drawing.layout import Layout, lay_out
+from bakery.drawing.layout import POINT, Layout, lay_out
 from bakery.drawing.palette import CRITICAL, LEGEND, LINE, fill, ink, state_fill
 
 _COLUMN, _ROW, _TALL, _MARGIN, _LEGEND = 90, 42, 30, 24, 34
@@ -89,7 +89,8 @@ class _Frame:
         (column, height), (last, last_height) = self._layout.places[start], self._layout.places[end]
         points = [(self._left[column] + _width(self._drawing.nodes[start]), self._middle(height))]
         for at, passing in self._layout.routes.get((start, end), ()):
-            y = self._middle(passing)
+            # Between the boxes above and below: each has its gap below it.
+            y = _MARGIN + passing * _ROW + (POINT * _ROW - (_ROW - _TALL)) / 2
             points += [(self._left[at], y), (self._left[at] + self._wide[at], y)]
         return [*points, (self._left[last], self._middle(last_height))]
 
