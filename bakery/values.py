@@ -1,5 +1,5 @@
-"""Frozen values, as in the engine: here, so that the configuration's rooms have them without knowing the engine."""
+"""Values, as in the engine: here, so that the configuration's rooms have them without knowing the engine."""
 
-from engine.values import frozen
+from engine.values import frozen, record
 
-__all__ = ["frozen"]
+__all__ = ["frozen", "record"]

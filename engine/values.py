@@ -1,9 +1,10 @@
-"""Frozen values with slots: what passes the doors between rooms, made cheaply.
+"""Values with slots, made cheaply: frozen ones, which pass the doors between rooms, and records, which a room fills in.
 
-`@frozen` gives a class what `@dataclass(frozen=True, slots=True)` gives it, and `dataclasses.fields`, `replace` and
-`is_dataclass` work with it. The standard library writes and compiles six functions for each such class (about 0.6 ms);
-a program of some hundred values would spend a quarter of a second on that before it begins. Here the functions are
-shared by all values, and a class's `__init__` is compiled when its first instance is made.
+`@frozen` gives a class what `@dataclass(frozen=True, slots=True)` gives it, `@record` what `@dataclass(slots=True)`
+does, and `dataclasses.fields`, `replace` and `is_dataclass` work with both. The standard library writes and compiles
+up to six functions for each such class (about 0.6 ms); a program of some hundred values would spend a quarter of a
+second on that before it begins. Here the functions are shared by all values, and a class's `__init__` is compiled when
+its first instance is made.
 """
 
 from __future__ import annotations
@@ -36,25 +37,42 @@ def frozen(cls: type[T]) -> type[T]:
     Raises:
         TypeError: for a field without a default after one that has one.
     """
-    own = _own_fields(cls)
-    fields = {name: f for base in reversed(cls.__mro__[1:]) for name, f in _fields(base).items()} | own
-    _check_order(cls.__name__, fields)
-    dropped = {"__dict__", "__weakref__", *own}
-    body = {key: item for key, item in cls.__dict__.items() if key not in dropped}
-    body["__slots__"] = tuple(own)
-    body["__dataclass_fields__"] = fields
-    body["__match_args__"] = tuple(name for name, f in fields.items() if f.init)
-    body["__setattr__"], body["__delattr__"] = _refuse_set, _refuse_delete
-    for name, function in _shared(fields).items():
-        body.setdefault(name, function)
+    fields = _all_fields(cls)
+    body: dict[str, Any] = {"__setattr__": _refuse_set, "__delattr__": _refuse_delete}
     if cls.__dict__.get("__hash__") is None:  # Python itself writes None beside a class's own __eq__
         body["__hash__"] = _hash(fields)
+    return _made(cls, fields, body)
+
+
+@dataclass_transform(field_specifiers=(field,))
+def record(cls: type[T]) -> type[T]:
+    """Makes a class with slots that can be set: `__init__`, `__repr__` and `__eq__`, and no hash. See `frozen`."""
+    return _made(cls, _all_fields(cls), {} if "__hash__" in cls.__dict__ else {"__hash__": None})
+
+
+def _made(cls: type[T], fields: dict[str, Field[Any]], more: dict[str, Any]) -> type[T]:
+    own = tuple(name for name in cls.__annotations__ if name in fields)
+    dropped = {"__dict__", "__weakref__", *own}
+    body = {key: item for key, item in cls.__dict__.items() if key not in dropped} | more
+    body["__slots__"] = own
+    body["__dataclass_fields__"] = fields
+    body["__match_args__"] = tuple(name for name, f in fields.items() if f.init)
+    for name, function in _shared(fields).items():
+        body.setdefault(name, function)
     metaclass: Any = type(cls)
     made: type[T] = metaclass(cls.__name__, cls.__bases__, body)
     made.__qualname__ = cls.__qualname__
     if "__init__" not in cls.__dict__:
         _compile_when_called(made, fields)
     return made
+
+
+def _all_fields(cls: type) -> dict[str, Field[Any]]:
+    """The fields of a class and its bases, the bases' first. Raises TypeError for an order that cannot be."""
+    inherited = {name: f for base in reversed(cls.__mro__[1:]) for name, f in _fields(base).items()}
+    fields = inherited | _own_fields(cls)
+    _check_order(cls.__name__, fields)
+    return fields
 
 
 def _own_fields(cls: type) -> dict[str, Field[Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from bakery.config.paths import CWD, is_local, is_remote_url
@@ -17,7 +17,7 @@ from bakery.config.request import LoadRequest
 from bakery.config.target import Project, Target
 from bakery.config.textforms import parse_bool
 from bakery.diagnostics import BakeryError, Diagnostic, Span
-from bakery.values import frozen
+from bakery.values import frozen, record
 
 _ENTITLEMENTS = ("network.host", "security.insecure")
 
@@ -33,7 +33,7 @@ class Need:
     span: Span | None = None
 
 
-@dataclass(slots=True)
+@record
 class Grants:
     """What was granted. Paths are resolved; `None` among them stands for any path."""
 

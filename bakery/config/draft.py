@@ -7,12 +7,12 @@ Nothing in a draft is changed in place once it is merged: drafts of parents are 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from bakery.config.attributes import ATTRIBUTES, Attribute, Merge
 from bakery.diagnostics import Span
-from bakery.values import frozen
+from bakery.values import frozen, record
 
 
 class Placed(Protocol):
@@ -47,7 +47,7 @@ class SpanMap(Mapping[str, Span]):
         return len(self._places)
 
 
-@dataclass(slots=True)
+@record
 class TargetDraft:
     """What one block, or several merged ones, set. `inherits` names the parents still to be merged in."""
 

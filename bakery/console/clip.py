@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from bakery.console.text import binary_size
-from bakery.values import frozen
+from bakery.values import frozen, record
 from engine.digests import Digest
 from engine.events import Event, LogChunk, Stream, VertexCompleted
 
@@ -43,7 +43,7 @@ class Limits:
         return None, ""
 
 
-@dataclass(slots=True)
+@record
 class _Flow:
     """One stream of one step."""
 

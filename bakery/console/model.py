@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
 from bakery.console.targets import Stage, TargetBoard
-from bakery.values import frozen
+from bakery.values import frozen, record
 from engine.digests import Digest
 from engine.events import (
     Event,
@@ -49,7 +49,7 @@ class LogLine:
     text: bytes
 
 
-@dataclass(slots=True)
+@record
 class Clock:
     """The union of overlapping intervals, told in order of time."""
 
@@ -77,7 +77,7 @@ class Clock:
         return self.spent + (max(0.0, now - self.began) if self.open else 0.0)
 
 
-@dataclass(slots=True)
+@record
 class Member:
     """One vertex of a step."""
 
@@ -94,7 +94,7 @@ class Member:
         return "" if self.cancelled else self.error
 
 
-@dataclass(slots=True)
+@record
 class Step:
     """What a reader knows as one step: a vertex, or a group of them."""
 

@@ -11,10 +11,11 @@ until it is whole, so that the output of two steps never meets in one line.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from bakery.console.model import Change, LogLine, Model, State, Step
 from bakery.console.text import log_time, printable, transferred
+from bakery.values import record
 from engine.events import Event, Status
 
 FLOOR = 5.0
@@ -24,7 +25,7 @@ STATUS_STEP = 0.05
 """A transfer is told again after so many seconds, or when this part of it has come since."""
 
 
-@dataclass(slots=True)
+@record
 class _Voice:
     """What a step still has to say."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass
 from typing import Any
 
 from bakery.console.text import rfc3339
+from bakery.values import record
 from engine.digests import Digest
 from engine.events import (
     Decided,
@@ -29,7 +29,7 @@ CANCELLED = "context canceled"
 Record = dict[str, Any]
 
 
-@dataclass(slots=True)
+@record
 class _Vertex:
     base: Record
     started: float | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import trio
 
@@ -37,7 +37,7 @@ from engine.solver.tell import Teller
 from engine.solver.waits import Waits
 from engine.solver.why import explained
 from engine.sources.contract import Resolved
-from engine.values import frozen
+from engine.values import frozen, record
 
 Inputs = Sequence[tuple[Edge, Dependency, "Done"]]
 
@@ -56,7 +56,7 @@ class Done:
         return Snapshot() if result is None else result
 
 
-@dataclass(slots=True)
+@record
 class _Job:
     """The task of one vertex."""
 

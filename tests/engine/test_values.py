@@ -1,4 +1,4 @@
-"""Frozen values behave as frozen dataclasses with slots do."""
+"""Values behave as dataclasses with slots do: frozen ones, and records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from engine.values import frozen
+from engine.values import frozen, record
 
 
 @frozen
@@ -116,3 +116,25 @@ def test_a_field_without_default_cannot_follow_one_with() -> None:
         class Wrong:
             x: int = 0
             y: int  # type: ignore[misc]
+
+
+@record
+class Tally:
+    """What is counted."""
+
+    name: str
+    count: int = 0
+    seen: list[str] = field(default_factory=list)
+
+
+def test_a_record_can_be_changed_and_has_no_hash() -> None:
+    tally = Tally("a")
+    tally.count += 1
+    tally.seen.append("b")
+    assert tally == Tally("a", 1, ["b"]) != Tally("a")
+    assert repr(tally) == "Tally(name='a', count=1, seen=['b'])"
+    assert replace(tally, name="c").seen == ["b"]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(tally)
+    with pytest.raises(AttributeError):
+        tally.other = 1  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from engine.cache.content.errors import missing
@@ -23,6 +23,7 @@ from engine.ops.contract import Selection
 from engine.patterns import TOP, Match, PatternError, PatternMatcher, glob, has_wildcard
 from engine.sources.local import LocalView
 from engine.tree import Entry, Tree, resolve
+from engine.values import record
 
 
 class EntryDigests(Protocol):
@@ -61,7 +62,7 @@ def checksum(tree: Tree, selections: Sequence[Selection], digests: EntryDigests 
     return Walk(tree, digests or ReadDigests(tree)).checksum(selections)
 
 
-@dataclass(slots=True)
+@record
 class Taken:
     """An entry on the way of a walk with filters. `path` is as the selection would write it."""
 
@@ -74,7 +75,7 @@ class Taken:
     listed: bool = False
 
 
-@dataclass(slots=True)
+@record
 class Walk:
     """Reads a tree for its checksums; what it has found of a folder it keeps. `folders` are the digests of folders
     with all that is in them, by path."""

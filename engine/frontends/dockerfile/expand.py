@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from engine.frontends.dockerfile.gotext import SPACE, quote
-from engine.values import frozen
+from engine.values import frozen, record
 
 END = ""
 _UNKNOWN = "\ufffd"
@@ -92,7 +92,7 @@ class Expander:
         return run.split.finish()
 
 
-@dataclass(slots=True)
+@record
 class _Split:
     """Words as they grow."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.gotext import csv_fields, meant, parse_bool, parse_uint, quote
 from engine.frontends.dockerfile.instructions import Device
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.values import record
 
 TYPES = ("bind", "cache", "secret", "ssh", "tmpfs")
 SHARINGS = ("locked", "private", "shared")
@@ -39,7 +39,7 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 Expand = Callable[[str], str]
 
 
-@dataclass(slots=True)
+@record
 class RunMount:
     """A mount after expansion. `mode`, `uid` and `gid` None: not given; `size` in bytes, 0: no limit."""
 

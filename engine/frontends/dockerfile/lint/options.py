@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.directives import DirectiveReader
 from engine.frontends.dockerfile.gotext import SPACE, parse_bool, quote
 from engine.frontends.dockerfile.lint.rules import Rule
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.values import frozen
 
 _ALL = "all"
 _MAX_PARTS = 3
@@ -18,7 +18,7 @@ class BadCheckOption(ValueError):
     """A text that is no list of check options."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckOptions:
     """Which rules hold. Those of `skip` and `experimental` are names of rules; `error`: a violation fails the build."""
 

@@ -4,12 +4,12 @@ documentation and tools go with them. Those in `OWN` are of what the peer accept
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from engine.values import frozen
 
 _DOCS = "https://docs.docker.com/go/dockerfile/rule/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """A rule. An experimental one is only checked where it is asked for."""
 

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.frontends.dockerfile.gotext import parse_bool, quote
 from engine.llb import giturl
 from engine.llb.sources import GitOptions
+from engine.values import record
 
 _SWITCHES = ("submodules", "keep-git-dir", "fetch-by-commit")
 
@@ -22,7 +21,7 @@ class BadGitRef(ValueError):
     """A git address with a query that makes no sense."""
 
 
-@dataclass(slots=True)
+@record
 class GitRef:
     """A repository, and what of it. `like_path`: written as `github.com/…`. None: not said."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.frontends.dockerfile.gotext import quote
 from engine.frontends.dockerfile.instructions import Run
@@ -17,12 +17,13 @@ from engine.llb.nodes import Label
 from engine.llb.ops import TmpfsOpt
 from engine.llb.paths import base, clean, join
 from engine.llb.state import State, scratch
+from engine.values import record
 
 _CACHE = "/cache"
 _SECRET_MODE, _SSH_MODE = 0o400, 0o600
 
 
-@dataclass(slots=True)
+@record
 class Found:
     """The mounts of a step by what becomes of them."""
 

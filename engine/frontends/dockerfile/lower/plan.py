@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from engine.errors import EngineError, SourceError
 from engine.frontends.contract import Bridge, FrontendRequest, ResolvedImage
 from engine.frontends.dockerfile.expand import NOTHING, ExpansionError
@@ -31,12 +29,13 @@ from engine.llb import sources
 from engine.llb.nodes import Label
 from engine.llb.ops import Platform
 from engine.llb.state import scratch
+from engine.values import record
 
 _STEPS = (Add, CopyFiles, Run, Workdir)
 _COMMON_IMAGES = ("alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora")
 
 
-@dataclass(slots=True)
+@record
 class Plan:
     """The stages of one conversion. `implicit`: nobody asked for a platform."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from engine.frontends.dockerfile.expand import Expander, Expansion, ExpansionError
 from engine.frontends.dockerfile.instructions import (
@@ -25,6 +24,7 @@ from engine.frontends.dockerfile.source import DockerfileError, Source
 from engine.llb.definition import Place
 from engine.llb.ops import Platform
 from engine.llb.state import Env, State
+from engine.values import record
 
 
 class Observer:
@@ -70,7 +70,7 @@ class Observer:
         """ADD or COPY takes a path of the build's context."""
 
 
-@dataclass(slots=True)
+@record
 class Scope:
     """One conversion. `build_context` is not decided before the last instruction; `epoch` is in seconds."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from engine.frontends.dockerfile.expand import Expander, ExpansionError
@@ -21,6 +21,7 @@ from engine.llb.actions import Actions, CopyOptions, copy, mkfile
 from engine.llb.nodes import Group, Label
 from engine.llb.paths import base, join
 from engine.llb.state import State, merge, scratch
+from engine.values import record
 
 UNNAMED = "__unnamed__"
 _HTTP = ("http://", "https://")
@@ -31,7 +32,7 @@ _MAX_MODE = 0o7777
 _WILDCARD = re.compile(r"(?:[^\\*?\[]|\\.)*[*?\[]", re.DOTALL)
 
 
-@dataclass(slots=True)
+@record
 class _Work:
     """One instruction: what is copied whence, and how."""
 
