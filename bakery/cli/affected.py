@@ -27,7 +27,7 @@ Examples:
 @click.option("--head", metavar="REF", help="The later commit; without it, the work tree as it is.")
 @click.option("form", "--format", type=click.Choice(["text", "json"]), default="text", help="How to write it.")
 def affected(base: str, head: str | None, form: str, **options: Any) -> None:
-    """List the targets whose inputs changed between two states of a git repository.
+    """List targets that changed between two git states.
 
     Both states are followed as a build would, up to where work begins: through COPY, .dockerignore, includes, arguments
     and links. Files that git ignores are in neither.
