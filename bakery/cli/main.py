@@ -73,6 +73,8 @@ def _interrupt_on_terminate() -> list[bool]:
         signal.raise_signal(signal.SIGINT)
 
     signal.signal(signal.SIGTERM, interrupt)
+    # A shell starts background jobs with interrupts ignored; then SIGTERM would come to nothing, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return came
 
 

@@ -31,12 +31,12 @@ main()
 """
 
 
-def start(tmp_path: Path) -> subprocess.Popen[str]:
-    """The command, when its step has begun."""
+def start(tmp_path: Path, *, ignored: bool = False) -> subprocess.Popen[str]:
+    """The command, when its step has begun; with interrupts ignored, as a shell starts it in the background."""
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "BAKERY_ROOT": str(tmp_path / "root")}
     process = subprocess.Popen(
-        [sys.executable, "-c", DRIVER],
+        ["sh", "-c", 'trap "" INT; exec "$@"' if ignored else 'exec "$@"', "sh", sys.executable, "-c", DRIVER],
         cwd=tmp_path,
         env=environ,
         stdout=subprocess.PIPE,
@@ -48,9 +48,10 @@ def start(tmp_path: Path) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.parametrize("ignored", [False, True], ids=["in front", "in the background"])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_build_tidily(number: int, code: int, tmp_path: Path) -> None:
-    process = start(tmp_path)
+def test_a_signal_ends_a_build_tidily(number: int, code: int, ignored: bool, tmp_path: Path) -> None:
+    process = start(tmp_path, ignored=ignored)
     process.send_signal(number)
     said, complained = process.communicate(timeout=30)
     assert (process.returncode, said, complained) == (code, "cleaned up\n", "\nERROR: canceled\n")

@@ -70,9 +70,13 @@ class Terminal:
         """Types a text."""
         os.write(self._master, text.encode())
 
-    def end(self) -> int:
+    def end(self, seconds: float = 60) -> int:
         """The exit code, once all is read."""
+        deadline = time.monotonic() + seconds
         while True:
+            if not select.select([self._master], [], [], max(0, deadline - time.monotonic()))[0]:
+                self.process.kill()
+                raise AssertionError(f"it did not end:\n{self.seen}")
             try:
                 data = os.read(self._master, 4096)
             except OSError:
