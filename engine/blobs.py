@@ -6,7 +6,6 @@ noticed, so that the next one who wants it fetches it anew.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import io
@@ -20,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from engine.digests import Digest, hex_of
-from engine.errors import SourceError, StateError
+from engine.errors import NO_SPACE, SPACE_HINT, SourceError, StateError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -278,6 +277,6 @@ def _explained(state: State) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        hint = "free some space with `bakery prune`" if full else f"check the folder {state.root}"
+        full = error.errno in NO_SPACE
+        hint = SPACE_HINT if full else f"check the folder {state.root}"
         raise StateError(f"cannot write a blob into {state.root}: {error.strerror or error}", hint=hint) from error

@@ -18,12 +18,17 @@ EngineError
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from engine.llb.definition import Place
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+"""What the operating system answers when a disk, or a user's share of it, is full."""
+SPACE_HINT = "free some space, for instance with `bakery prune`"
 
 
 class EngineError(Exception):

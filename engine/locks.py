@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from engine.errors import StateError
+from engine.errors import SPACE_HINT, StateError
 
 
 @asynccontextmanager
@@ -101,9 +101,7 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateError(
-            f"cannot make the lock file {path}: {error.strerror}", hint="free some space with `bakery prune`"
-        ) from error
+        raise StateError(f"cannot make the lock file {path}: {error.strerror}", hint=SPACE_HINT) from error
 
 
 def _remove(path: Path) -> None:

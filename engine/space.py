@@ -5,14 +5,13 @@ A full disk breaks more than a build: databases, logs, the shell of whoever want
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from engine.errors import EngineError, StateError
+from engine.errors import NO_SPACE, SPACE_HINT, EngineError, StateError
 from engine.state import State
 
 SHARE = 50
@@ -58,7 +57,7 @@ async def guarding_space(state: State, free: Free | None = None) -> AsyncIterato
     if block.cancelled_caught:
         raise StateError(
             f"the build was stopped: only {left[0] >> 20} MB are left on the disk of {state.root}",
-            hint="free some space, for instance with `bakery prune`; what was finished is kept",
+            hint=f"{SPACE_HINT}; what was finished is kept",
         )
 
 
@@ -69,7 +68,7 @@ def explain_shortage(errors: Iterable[object], state: State) -> None:
         return
     for error in errors:
         if isinstance(error, EngineError) and "bakery prune" not in error.hint:
-            error.hint = f"the disk of {state.root} is full: free some space, for instance with `bakery prune`"
+            error.hint = f"the disk of {state.root} is full: {SPACE_HINT}"
 
 
 @contextmanager
@@ -82,11 +81,11 @@ def failures_explained(state: State) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in NO_SPACE
         place = f"{error.filename}" if error.filename else f"the state folder {state.root}"
         raise StateError(
             f"cannot work in {place}: {error.strerror or error}",
-            hint="free some space, for instance with `bakery prune`" if full else "see `bakery doctor`",
+            hint=SPACE_HINT if full else "see `bakery doctor`",
         ) from error
 
 

@@ -29,7 +29,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import DamagedState, StateError
+from engine.errors import SPACE_HINT, DamagedState, StateError
 from engine.leases import Lease
 
 VERSION = 1
@@ -405,7 +405,7 @@ def _explained(root: Path) -> Iterator[None]:
                 hint="run the build again: what can be saved of it will be",
             ) from error
         if code == sqlite3.SQLITE_FULL:
-            raise StateError(f"the disk of {root} is full", hint="free some space with `bakery prune`") from error
+            raise StateError(f"the disk of {root} is full", hint=SPACE_HINT) from error
         raise StateError(
             f"the database of the state folder {root} failed: {error}",
             hint="check that it may be written to, and its disk with `bakery doctor`",

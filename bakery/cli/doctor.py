@@ -12,7 +12,7 @@ import click
 from bakery.cli.apply_settings import state_folder
 from bakery.cli.open_state import root_option
 from bakery.values import frozen
-from engine.errors import EngineError
+from engine.errors import SPACE_HINT, EngineError
 
 _EPILOG = """\b
 Examples:
@@ -100,7 +100,7 @@ def _space_check(folder: Path) -> Check:
     usage = shutil.disk_usage(place)
     text = f"{size(usage.free)} of {size(usage.total)} are free"
     if usage.free < reserve_of(usage.total):
-        return Check("disk", "problem", text, "free some space, for instance with `bakery prune`")
+        return Check("disk", "problem", text, SPACE_HINT)
     return Check("disk", "ok", text)
 
 

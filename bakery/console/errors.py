@@ -15,7 +15,7 @@ from bakery.console.crash import write_report
 from bakery.console.model import LogLine, Step
 from bakery.console.text import log_time, printable
 from bakery.diagnostics import BakeryError, excerpt
-from engine.errors import EngineError, StepError
+from engine.errors import SPACE_HINT, EngineError, StepError
 from engine.llb.definition import Place
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -24,8 +24,8 @@ PLACES_SHOWN = 3
 TAIL_LINES = 10
 # What a machine may refuse to any program: a full disk or a missing right is no bug of ours.
 _REFUSALS = {
-    errno.ENOSPC: "free some space, or set BAKERY_ROOT to a folder on another disk",
-    errno.EDQUOT: "free some space, or set BAKERY_ROOT to a folder on another disk",
+    errno.ENOSPC: f"{SPACE_HINT}, or set BAKERY_ROOT to a folder on another disk",
+    errno.EDQUOT: f"{SPACE_HINT}, or set BAKERY_ROOT to a folder on another disk",
     errno.EROFS: "set BAKERY_ROOT to a folder that can be written to",
     errno.EACCES: "",
     errno.EPERM: "",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 
-from engine.errors import EngineError
+from engine.errors import NO_SPACE, SPACE_HINT, EngineError
 
 
 class ArchiveError(EngineError):
@@ -15,8 +15,8 @@ class ArchiveError(EngineError):
 def disk_error(error: OSError, doing: str) -> ArchiveError:
     """What the operating system refused while `doing` (such as `unpacking usr/bin/tool`), with what helps."""
     hint = ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        hint = "free some space, for instance with `bakery prune`"
+    if error.errno in NO_SPACE:
+        hint = SPACE_HINT
     elif error.errno == errno.EINVAL and "chown" in doing:
         hint = "give this user more subordinate IDs in /etc/subuid and /etc/subgid"
     return ArchiveError(f"{doing}: {os.strerror(error.errno or 0)}", hint=hint)

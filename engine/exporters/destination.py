@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import ExportError
+from engine.errors import NO_SPACE, ExportError
 from engine.exporters.contract import ExportResult
 from engine.exporters.evidence import of_files
 
@@ -110,7 +110,7 @@ def explained(place: str) -> Iterator[None]:
         yield
     except OSError as error:
         hint = ""
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_SPACE:
             hint = "free some space, or choose another dest"
         elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             hint = "choose a dest that you may write to"

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.errors import StateError
+from engine.errors import SPACE_HINT, StateError
 from engine.results import LayerID, Snapshot
 from engine.snapshots import user_namespace
 from engine.snapshots.difference import write_difference
@@ -230,9 +230,7 @@ class SnapshotStore:
             try:
                 write_difference(self.tree(lower), self.tree(upper), layer.path, self._form)
             except OSError as error:
-                raise StateError(
-                    f"cannot write a difference: {error.strerror}", hint="free some space with `bakery prune`"
-                ) from error
+                raise StateError(f"cannot write a difference: {error.strerror}", hint=SPACE_HINT) from error
             return layer.commit("difference")
 
     async def size(self, snapshot: Snapshot) -> int:
@@ -258,9 +256,7 @@ class SnapshotStore:
             folder.rename(self._state.layers / layer)
         except OSError as error:
             if not self.layer_path(layer).exists():
-                raise StateError(
-                    f"cannot keep a layer: {error.strerror}", hint="free some space with `bakery prune`"
-                ) from error
+                raise StateError(f"cannot keep a layer: {error.strerror}", hint=SPACE_HINT) from error
             discard(folder)
         now = time.time()
         self._state.write(

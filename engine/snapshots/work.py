@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from engine.errors import StateError
+from engine.errors import SPACE_HINT, StateError
 
 _LOCK = "lock"
 
@@ -38,7 +38,7 @@ class WorkFolder:
         except OSError as error:
             raise StateError(
                 f"cannot write to {self._root}: {error.strerror}",
-                hint="free some space with `bakery prune`, or set BAKERY_ROOT",
+                hint=f"{SPACE_HINT}, or set BAKERY_ROOT",
             ) from error
         return folder
 

@@ -19,7 +19,7 @@ import trio
 
 from engine import oci
 from engine.digests import Digest, hex_of, parse_digest, sha256
-from engine.errors import SourceError, StateError
+from engine.errors import SPACE_HINT, SourceError, StateError
 from engine.llb.definition import Vertex
 from engine.request import Secret
 from engine.results import LayerID, Snapshot
@@ -137,9 +137,7 @@ class HttpSource:
             try:
                 self._write(new.path / self._filename(got), got)
             except OSError as error:
-                raise StateError(
-                    f"cannot keep {redacted(self._url)}: {error.strerror}", hint="free some space with `bakery prune`"
-                ) from error
+                raise StateError(f"cannot keep {redacted(self._url)}: {error.strerror}", hint=SPACE_HINT) from error
             new.commit(self._description, layer=layer)
 
     def _write(self, path: Path, got: Download) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from engine.errors import StateError
+from engine.errors import SPACE_HINT, StateError
 from engine.tree import Entry, Tree, resolve
 
 
@@ -32,9 +32,7 @@ def copy_metadata(lower: Tree, layer: Path, folders: Sequence[str]) -> None:
             elif entry.is_dir:
                 _dress(lower, path, entry, layer / path.lstrip("/"))
     except OSError as error:
-        raise StateError(
-            f"cannot finish a layer: {error.strerror or error}", hint="free some space with `bakery prune`"
-        ) from error
+        raise StateError(f"cannot finish a layer: {error.strerror or error}", hint=SPACE_HINT) from error
 
 
 def _dress(lower: Tree, path: str, entry: Entry, folder: Path) -> None:

@@ -69,7 +69,8 @@ def test_a_disk_that_is_too_small_by_more_and_less(bakery: Killable, project: Pa
 
 @pytest.mark.slow
 def test_a_disk_that_is_full_at_any_point(bakery: Killable, project: Path, disk: Path) -> None:
-    chance = random.Random()
+    chance = random.Random(seed := random.randrange(1 << 32))
+    print(f"{seed=}")
     sizes = [partial(with_size, size=chance.randrange(2000, 40_000)) for _ in range(15)]
     files = [partial(with_files, spare=chance.randrange(1, 600)) for _ in range(15)]
     assert fill_up(bakery, project, disk, [*sizes, *files]) > 5
@@ -88,7 +89,7 @@ def test_room_can_be_made_on_a_full_disk(bakery: Killable, project: Path, disk: 
     assert bakery.run("prune", "--force") == 0, bakery.said()
     check_state(disk)
     assert bakery.run("build", "--progress=plain") == 1
-    assert "the build was stopped" in bakery.said(), "what the cache took is not enough"
+    assert "free some space" in bakery.said(), "what the cache took is not enough"
     (disk / "ballast").unlink()
     check_build(bakery, project, 1)
 

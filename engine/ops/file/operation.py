@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from engine.errors import EngineError, StateError, StepError
+from engine.errors import NO_SPACE, SPACE_HINT, EngineError, StateError, StepError
 from engine.events import Stream
 from engine.llb.definition import Vertex
 from engine.ops.contract import CacheMap
@@ -110,7 +109,7 @@ class _Run:
 
 def _explained(error: OSError, layer: str) -> EngineError:
     """An error of the file system, told with paths as the user knows them."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StateError(f"cannot write a layer: {error.strerror}", hint="free some space, or run `bakery prune`")
+    if error.errno in NO_SPACE:
+        return StateError(f"cannot write a layer: {error.strerror}", hint=SPACE_HINT)
     name = str(error.filename2 or error.filename or "").removeprefix(layer)
     return StepError(f"{name}: {error.strerror or error}" if name else str(error.strerror or error))
