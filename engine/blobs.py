@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from engine.digests import Digest, hex_of
-from engine.errors import NO_SPACE, SPACE_HINT, SourceError, StateError
+from engine.errors import SourceError, StateError, disk_hint
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -277,6 +277,5 @@ def _explained(state: State) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in NO_SPACE
-        hint = SPACE_HINT if full else f"check the folder {state.root}"
+        hint = disk_hint(error, f"check the folder {state.root}")
         raise StateError(f"cannot write a blob into {state.root}: {error.strerror or error}", hint=hint) from error

@@ -13,20 +13,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.digests import Digest
 from engine.events import Listener
 from engine.exchange import CacheExchange, without_lost_layers
 from engine.house import House
-from engine.llb.definition import Edge, walk
+from engine.llb.definition import Edge
 from engine.request import BuildRequest, BuildResult
 from engine.snapshots import user_namespace
-from engine.solver.entitlements import check_entitlements
 from engine.solver.solver import Circumstances, solving
 from engine.space import explain_shortage, guarding_space
 from engine.state import State, default_root
 from engine.telling import told_what_is_found
 from engine.together import deliver_all
-from engine.workshop import Wishes, Workshop, build_id
+from engine.wishes import owners_and_wishes
+from engine.workshop import Workshop, build_id
 
 if TYPE_CHECKING:
     from engine.bridge import EngineBridge
@@ -167,24 +166,8 @@ class Engine:
         house.project, house.begun = request.project, time.time()
         for wanted in request.wanted:
             house.secrets.update({secret.id: secret for secret in wanted.secrets})
-        owners, wishes = _owners(request)
+        owners, wishes = owners_and_wishes(request)
         roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()), request)
         how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
         return roots, workshop, how
-
-
-def _owners(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ...]], dict[Digest, Wishes]]:
-    """Which targets want each vertex, and what they bring for it. Raises EntitlementError."""
-    owners: dict[Digest, tuple[str, ...]] = {}
-    wishes: dict[Digest, Wishes] = {}
-    for wanted in request.wanted:
-        allowed = wanted.entitlements & request.allowed
-        mine = Wishes(wanted.secrets, wanted.ssh, allowed)
-        vertices = list(walk(request.vertices, [p.edge for p in wanted.platforms if p.edge]))
-        check_entitlements(vertices, wanted.entitlements, request.allowed)
-        for vertex in vertices:
-            owners[vertex.digest] = (*owners.get(vertex.digest, ()), wanted.name)
-            known = wishes.get(vertex.digest)
-            wishes[vertex.digest] = known.joined(mine) if known else mine
-    return owners, wishes

@@ -31,6 +31,11 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 SPACE_HINT = "free some space, for instance with `bakery prune`"
 
 
+def disk_hint(error: OSError, otherwise: str = "") -> str:
+    """The next step after something that the operating system refused: to make room if the disk is full."""
+    return SPACE_HINT if error.errno in NO_SPACE else otherwise
+
+
 class EngineError(Exception):
     """The root. `places` are the user's lines behind it, `vertex` the step that wanted it, `hint` the next step."""
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from engine.errors import StateError
+from engine.errors import StateError, disk_hint
 
 _GATE = "gate"
 _PREFIX = "lease-"
@@ -125,7 +125,8 @@ def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StateError(f"cannot use {path}: {error.strerror}", hint="set BAKERY_ROOT to another folder") from error
+        hint = disk_hint(error, "set BAKERY_ROOT to another folder")
+        raise StateError(f"cannot use {path}: {error.strerror}", hint=hint) from error
 
 
 def _try(descriptor: int, kind: int) -> bool:

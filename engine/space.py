@@ -11,13 +11,11 @@ from contextlib import asynccontextmanager, contextmanager
 
 import trio
 
-from engine.errors import NO_SPACE, SPACE_HINT, EngineError, StateError
+from engine.disks import disk_space, is_full, reserve_of
+from engine.errors import NO_SPACE, SPACE_HINT, EngineError, StateError, StepError, disk_hint
 from engine.state import State
 
-SHARE = 50
-"""The reserve is this part of the disk …"""
-RESERVE = 256 << 20
-"""… but not more than this, in bytes."""
+_COMPLAINTS = tuple(os.strerror(code).encode() for code in NO_SPACE)
 _FASTEST = 500e6
 """Bytes a second that a build may well write: the farther the end, the less often it is looked for."""
 _PAUSES = (0.1, 5.0)
@@ -33,7 +31,7 @@ async def guarding_space(state: State, free: Free | None = None) -> AsyncIterato
     Raises:
         StateError: if that happened; what was finished is kept.
     """
-    look = free or (lambda: disk_space(state))
+    look = free or (lambda: disk_space(state.root))
     watcher, block = trio.CancelScope(), trio.CancelScope()
     left: list[int] = []
 
@@ -62,13 +60,18 @@ async def guarding_space(state: State, free: Free | None = None) -> AsyncIterato
 
 
 def explain_shortage(errors: Iterable[object], state: State) -> None:
-    """Gives errors the hint that the disk is full, if it is: programs seldom say so well."""
-    total, now = disk_space(state)
-    if now >= reserve_of(total):
-        return
+    """Gives errors the hint that the disk is full, if it is, or was for a step: programs seldom say so well."""
+    full = None
     for error in errors:
-        if isinstance(error, EngineError) and "bakery prune" not in error.hint:
+        if not isinstance(error, EngineError) or "bakery prune" in error.hint:
+            continue
+        if full is None:
+            full = is_full(state.root)
+        if full:
             error.hint = f"the disk of {state.root} is full: {SPACE_HINT}"
+        elif isinstance(error, StepError) and any(words in error.log for words in _COMPLAINTS):
+            # What the step had written is cleared away by now, so that there may be room again.
+            error.hint = f"a disk was full for the step; if it is that of {state.root}, {SPACE_HINT}"
 
 
 @contextmanager
@@ -81,23 +84,8 @@ def failures_explained(state: State) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in NO_SPACE
         place = f"{error.filename}" if error.filename else f"the state folder {state.root}"
         raise StateError(
             f"cannot work in {place}: {error.strerror or error}",
-            hint=SPACE_HINT if full else "see `bakery doctor`",
+            hint=disk_hint(error, "see `bakery doctor`"),
         ) from error
-
-
-def disk_space(state: State) -> tuple[int, int]:
-    """The bytes of the disk of the state folder, and how many of them this process may still take."""
-    try:
-        info = os.statvfs(state.root)
-    except OSError:
-        return 0, 0
-    return info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize
-
-
-def reserve_of(total: int) -> int:
-    """How much of a disk stays free."""
-    return min(total // SHARE, RESERVE)

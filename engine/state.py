@@ -29,7 +29,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from engine.errors import SPACE_HINT, DamagedState, StateError
+from engine.disks import is_full
+from engine.errors import SPACE_HINT, DamagedState, StateError, disk_hint
 from engine.leases import Lease
 
 VERSION = 1
@@ -185,7 +186,7 @@ class State:
             _leave(user)
             raise StateError(
                 f"cannot use the state folder {root}: {error.strerror or error}",
-                hint="set BAKERY_ROOT to a folder that you may write to",
+                hint=disk_hint(error, "set BAKERY_ROOT to a folder that you may write to"),
             ) from error
         except BaseException:
             _leave(user)
@@ -391,22 +392,26 @@ def prepare_database(connection: sqlite3.Connection) -> None:
     connection.execute("COMMIT")
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether a database failed for what is in it, not for its disk or its users."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _CORRUPT
+
+
 @contextmanager
 def _explained(root: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _CORRUPT:
+        if is_damage(error):
             with suppress(OSError):
                 (root / DAMAGED).touch()
             raise DamagedState(
                 f"the database of the state folder {root} is damaged: {error}",
                 hint="run the build again: what can be saved of it will be",
             ) from error
-        if code == sqlite3.SQLITE_FULL:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise StateError(f"the disk of {root} is full", hint=SPACE_HINT) from error
-        raise StateError(
-            f"the database of the state folder {root} failed: {error}",
-            hint="check that it may be written to, and its disk with `bakery doctor`",
-        ) from error
+        # SQLite says neither why it cannot make a file, nor why it cannot write one.
+        other = "check that it may be written to, and its disk with `bakery doctor`"
+        hint = SPACE_HINT if is_full(root) else other
+        raise StateError(f"the database of the state folder {root} failed: {error}", hint=hint) from error

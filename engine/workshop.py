@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
 from pathlib import Path
@@ -23,13 +23,14 @@ from engine.locks import try_file_lock, wait_until_free
 from engine.ops.context import StepContext
 from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
-from engine.request import BuildRequest, Secret, SSHAgent
+from engine.request import BuildRequest
 from engine.results import LayerID, Result, Snapshot
 from engine.solver.services import LocalQuestion
 from engine.sources.contract import Resolved
 from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
 from engine.space import failures_explained
+from engine.wishes import Wishes
 
 if TYPE_CHECKING:
     from engine.house import House
@@ -188,38 +189,6 @@ class Workshop:
 
     def _runtime(self) -> Runtime:
         return self._house.runtime()
-
-
-class Wishes:
-    """What the targets that want a vertex bring for it. Where two name the same secret, the first one's counts."""
-
-    def __init__(
-        self,
-        secrets: Iterable[Secret] = (),
-        agents: Iterable[SSHAgent] = (),
-        allowed: frozenset[str] = frozenset(),
-    ) -> None:
-        self.secrets: dict[str, Secret] = {secret.id: secret for secret in secrets}
-        self.agents: dict[str, SSHAgent] = {agent.id: agent for agent in agents}
-        self.allowed = allowed
-
-    def versions(self, vertex: Vertex) -> list[str]:
-        """The secrets of a step that have versions, with these. Two targets that disagree are told so by nobody: the
-        step is one, and the first target's secret is what it gets."""
-        step = vertex.op.exec
-        if step is None:
-            return []
-        wanted = {m.secret_opt.id for m in step.mounts if m.secret_opt} | {env.id for env in step.secretenv}
-        known = [self.secrets[name] for name in sorted(wanted) if name in self.secrets]
-        return [f"{secret.id}={secret.version}" for secret in known if secret.version]
-
-    def joined(self, other: Wishes) -> Wishes:
-        """Both targets' wishes."""
-        return Wishes(
-            {**other.secrets, **self.secrets}.values(),
-            {**other.agents, **self.agents}.values(),
-            self.allowed | other.allowed,
-        )
 
 
 def build_id() -> str:

@@ -17,6 +17,7 @@ LINES: list[set[str]] = [
         "engine.engine",
         "engine.together",
         "engine.workshop",
+        "engine.wishes",
         "engine.bridge",
         "engine.house",
         "engine.delivery",
@@ -49,6 +50,7 @@ LINES: list[set[str]] = [
     {
         "engine.request",
         "engine.results",
+        "engine.disks",
         "engine.tree",
         "engine.events",
         "engine.errors",

@@ -94,7 +94,7 @@ def _machine_checks(folder: Path) -> Iterator[Check]:
 
 def _space_check(folder: Path) -> Check:
     from bakery.console.text import size
-    from engine.space import reserve_of
+    from engine.disks import reserve_of
 
     place = next(path for path in (folder, *folder.parents) if path.exists())
     usage = shutil.disk_usage(place)

@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.cache.mounts import CacheMounts, mount_name
 from engine.cache.removal import Remover
 from engine.cache.usage import RecordType, Usage, read_usage
-from engine.errors import StateError
+from engine.errors import StateError, disk_hint
 from engine.results import LocalTree
 from engine.snapshots.difference import write_tree
 from engine.snapshots.store import SnapshotStore, disk_usage
@@ -90,7 +90,8 @@ def _write(source: Path, content: Path, snapshots: SnapshotStore) -> None:
         else:
             _unpack(source, content)
     except OSError as error:
-        raise StateError(f"cannot fill the cache from {source}: {error.strerror or error}") from error
+        problem = f"cannot fill the cache from {source}: {error.strerror or error}"
+        raise StateError(problem, hint=disk_hint(error)) from error
 
 
 def _unpack(source: Path, content: Path) -> None:

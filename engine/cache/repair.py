@@ -17,11 +17,12 @@ from pathlib import Path
 from engine.blobs import BlobStore
 from engine.cache.removal import Remover
 from engine.digests import Digest
-from engine.errors import StateError
+from engine.disks import is_full
+from engine.errors import SPACE_HINT, StateError
 from engine.leases import names_in_use
 from engine.reconcile import reconcile
 from engine.snapshots.work import discard
-from engine.state import DAMAGED, VERSION, State
+from engine.state import DAMAGED, VERSION, State, is_damage
 from engine.values import frozen
 
 _BITE = 1 << 20
@@ -105,7 +106,7 @@ def mend(root: Path, findings: list[Finding]) -> list[str]:
 
 
 def _damage(root: Path) -> str:
-    """What is wrong with the database as such, if anything is."""
+    """What is wrong with the database as such, if anything is. Raises StateError if it cannot be looked at."""
     path = root / "state.db"
     if (root / DAMAGED).exists():
         return "the database is damaged, as a build has noticed"
@@ -116,7 +117,10 @@ def _damage(root: Path) -> str:
             ((said,),) = database.execute("PRAGMA integrity_check(1)").fetchall()
             return "" if said == "ok" else f"the database is damaged: {said}"
     except sqlite3.Error as error:
-        return f"the database is damaged: {error}"
+        if is_damage(error):
+            return f"the database is damaged: {error}"
+        hint = SPACE_HINT if is_full(root) else "check that it may be read and written"
+        raise StateError(f"cannot read the database of the state folder {root}: {error}", hint=hint) from error
 
 
 def _layers(state: State) -> Iterator[Finding]:

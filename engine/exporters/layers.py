@@ -17,7 +17,7 @@ from engine import oci
 from engine.archive.compression import Compression
 from engine.cache.lost import lost_layers
 from engine.digests import Digest, parse_digest
-from engine.errors import EngineError, ExportError, SourceError
+from engine.errors import EngineError, ExportError, SourceError, disk_hint
 from engine.exporters.attributes import LayerForm
 from engine.exporters.estargz import SIZE_ANNOTATION, TOC_ANNOTATION, EstargzWriter
 from engine.results import LayerID, Snapshot
@@ -163,9 +163,8 @@ class LayerExporter:
             try:
                 write_layer(snapshots.layer_path(layer), snapshots.tree(lower), packer, epoch=self._epoch)
             except OSError as error:
-                raise ExportError(
-                    f"cannot read layer {layer}: {error.strerror}", hint="run `bakery doctor`, then the build again"
-                ) from error
+                hint = disk_hint(error, "run `bakery doctor`, then the build again")
+                raise ExportError(f"cannot read layer {layer}: {error.strerror}", hint=hint) from error
             return self._recorded(layer, packer.finish())
 
     async def _repack(self, given: ExportedLayer, limit: trio.CapacityLimiter) -> ExportedLayer:

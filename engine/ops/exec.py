@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine import platforms
 from engine.digests import Digest, sha256
-from engine.errors import NO_SPACE, SPACE_HINT, EntitlementError, ExitError, StateError, StepError, UnsupportedError
+from engine.errors import EntitlementError, ExitError, StateError, StepError, UnsupportedError, disk_hint
 from engine.llb.definition import Vertex
 from engine.llb.go_json import tagged_digest
 from engine.llb.ops import (
@@ -89,7 +89,7 @@ class ExecOperation:
                     mounts = ExecMounts(self._op.mounts, inputs, context, layers, files)
                     await self._run_on(mounts, context)
             except OSError as error:
-                hint = SPACE_HINT if error.errno in NO_SPACE else user_namespace.hint()
+                hint = disk_hint(error, user_namespace.hint())
                 raise StateError(f"cannot prepare the step: {error.strerror or error}", hint=hint) from error
             return await trio.to_thread.run_sync(mounts.commit, self._vertex.name)
 

@@ -18,7 +18,7 @@ from io import FileIO
 
 import trio
 
-from engine.errors import StepError
+from engine.errors import StepError, disk_hint
 from engine.events import Stream
 from engine.sandbox.contract import Output
 from engine.snapshots import namespace
@@ -98,7 +98,8 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
     except OSError as error:
         for ends in pipes:
             os.close(ends[0])
-        raise StepError(f"cannot start {command.args[0]}: {error.strerror}") from error
+        problem = f"cannot start {command.args[0]}: {error.strerror}"
+        raise StepError(problem, hint=disk_hint(error)) from error
     finally:
         for ends in pipes:
             os.close(ends[1])

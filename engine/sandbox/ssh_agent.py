@@ -12,7 +12,7 @@ from pathlib import Path
 
 import trio
 
-from engine.errors import StepError
+from engine.errors import StepError, disk_hint
 
 _CHUNK = 1 << 16
 
@@ -57,7 +57,8 @@ async def forwarded(agent: Path, socket: Path, uid: int, gid: int, mode: int) ->
         os.chmod(socket, mode)
     except OSError as error:
         listener.close()
-        raise StepError(f"cannot forward the SSH agent: {error.strerror or error}") from error
+        problem = f"cannot forward the SSH agent: {error.strerror or error}"
+        raise StepError(problem, hint=disk_hint(error)) from error
     listener.listen()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(trio.serve_listeners, lambda stream: _join(stream, agent), [trio.SocketListener(listener)])

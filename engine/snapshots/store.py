@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.errors import SPACE_HINT, StateError
+from engine.errors import SPACE_HINT, StateError, disk_hint
 from engine.results import LayerID, Snapshot
 from engine.snapshots import user_namespace
 from engine.snapshots.difference import write_difference
@@ -294,7 +294,8 @@ class SnapshotStore:
         try:
             mount_overlay(target, layers, self._form, scratch, (writable.path, writable.work) if writable else None)
         except OSError as error:
-            raise StateError(f"cannot mount a snapshot: {error.strerror}", hint="run `bakery doctor`") from error
+            hint = disk_hint(error, "run `bakery doctor`")
+            raise StateError(f"cannot mount a snapshot: {error.strerror}", hint=hint) from error
         try:
             yield target
         finally:

@@ -8,8 +8,9 @@ import pytest
 import trio
 import trio.testing
 
+from engine.disks import RESERVE, disk_space, reserve_of
 from engine.errors import EngineError, StateError
-from engine.space import RESERVE, disk_space, explain_shortage, guarding_space, reserve_of
+from engine.space import explain_shortage, guarding_space
 from engine.state import State
 
 MB = 1 << 20
@@ -48,8 +49,8 @@ def test_the_reserve_is_a_small_part_of_a_small_disk() -> None:
 
 def test_errors_on_a_full_disk_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = State.open(tmp_path)
-    assert 0 < disk_space(state)[1] <= disk_space(state)[0]
-    monkeypatch.setattr("engine.space.disk_space", lambda state: (1000 * MB, MB))
+    assert 0 < disk_space(tmp_path)[1] <= disk_space(tmp_path)[0]
+    monkeypatch.setattr("engine.space.is_full", lambda place: True)
     full, told = EngineError("exit code: 1"), EngineError("x", hint="free some space with `bakery prune`")
     explain_shortage([full, told, None], state)
     assert "is full" in full.hint

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import StateError
+from engine.errors import StateError, disk_hint
 from engine.results import LocalTree, Snapshot
 
 if TYPE_CHECKING:
@@ -31,5 +31,6 @@ def layer_of(local: LocalTree, snapshots: SnapshotStore, checkpoint: Checkpoint)
         try:
             copier.copy("/", "/")
         except OSError as error:
-            raise StateError(f"cannot copy {local.path} into a layer: {error.strerror}") from error
+            problem = f"cannot copy {local.path} into a layer: {error.strerror}"
+            raise StateError(problem, hint=disk_hint(error)) from error
         return layer.commit(f"local source {local.path}")
