@@ -7,21 +7,23 @@ Lines and columns count from 1; a column is one grapheme cluster (a tab is one);
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from bakery.values import frozen
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class SourceFile:
     """A text that a user wrote, under the name they know it by. Compared by identity: two reads are two files."""
 
     name: str
     text: str
 
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
-@dataclass(frozen=True, slots=True, order=True)
+
+@frozen
 class Position:
     """A point in a text. `offset` counts code points from 0, so that `text[a.offset:b.offset]` is the spanned text."""
 

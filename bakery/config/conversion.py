@@ -48,12 +48,17 @@ class ConversionError(Exception):
 
 def convert(value: Value, wanted: Type) -> Value:
     """The value as the wanted type, null and unknown values included. Raises ConversionError."""
-    if value.type is wanted or value.type == wanted or wanted is ANY:
+    given = value.type
+    if given is wanted or wanted is ANY:
+        return value
+    if wanted is STRING and given is NUMBER and isinstance(value.raw, int):
+        return string(number.to_text(value.raw))  # what most templates need
+    if given == wanted:
         return value
     if _has_members_of(value, wanted):
         return Value(wanted, value.raw, value.weight)
-    if not is_convertible(value.type, wanted):
-        raise ConversionError(mismatch(value.type, wanted))
+    if not is_convertible(given, wanted):
+        raise ConversionError(mismatch(given, wanted))
     return _converted(value, wanted)
 
 
@@ -70,7 +75,7 @@ def _has_members_of(value: Value, wanted: Type) -> bool:
 
 def _converted(value: Value, wanted: Type) -> Value:
     """The value as a type that its own type is known to convert to."""
-    if value.type is wanted or value.type == wanted or wanted == ANY:
+    if value.type is wanted or wanted is ANY or value.type == wanted:
         return value
     if value.is_null or not value.is_known:
         return Value(without_optional(_filled(value.type, wanted)), value.raw)
@@ -98,6 +103,8 @@ def _members(value: Value, element: Type) -> tuple[list[Value], Type]:
     if element == ANY:
         element = _element_type(value, members)
     converted = [_converted(member, element) for member in members]
+    if converted and all(member.type is element for member in converted):
+        return converted, element
     # constraints with wildcards or optional attributes may leave the members with types that differ in detail
     common = unify([member.type for member in converted]) if converted else without_optional(element)
     if common is None:

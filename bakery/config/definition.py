@@ -59,6 +59,7 @@ class TargetBlock:
 
     block: Block
     origin: Origin
+    span: Span
 
     @property
     def label(self) -> str:
@@ -102,7 +103,7 @@ class Definition:
             case _:
                 # The label of a matrix is only the name of a group made later, with the same rules.
                 self._check_name(block)
-                self.targets.append(TargetBlock(block, origin))
+                self.targets.append(TargetBlock(block, origin, block.header_span))
 
     def _labelled(self, block: Block) -> bool:
         if len(block.labels) == 1:

@@ -44,7 +44,7 @@ def _draft(blocks: Blocks, target: Expanded, problems: Problems) -> TargetDraft:
         values=values,
         places={name: item.expr for name, item in source.block.body.attributes.items()},
         inherits=parents,
-        span=source.block.header_span,
+        span=source.span,
         matrix={axis: text_of(value) for axis, value in target.axes.items()},
         edits=list(edits),
         folder=origin.folder,

@@ -71,8 +71,10 @@ class Globals:
 
             return self._functions.setdefault(name, template_function())
         found = BUILTINS.get(name)
+        if found is not None:
+            return self._functions.setdefault(name, found)
         block = self._definition.functions.get(name)
-        if found is None and block is not None and not self._without_user_functions:
+        if block is not None and not self._without_user_functions:
             found = user_function(block, self, evaluate)
             self._functions[name] = found
         return found

@@ -142,6 +142,8 @@ def is_whole(value: Number) -> bool:
 
 def to_text(value: Number) -> str:
     """Plain decimal digits, never an exponent: the fewest that stand for the same 512 bits."""
+    if isinstance(value, int) and value.bit_length() <= PRECISION:
+        return str(value)
     sign = "-" if value < 0 else ""
     digits, point = shortest_digits(value)
     if point <= 0:

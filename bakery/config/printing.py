@@ -34,9 +34,10 @@ def target_json(target: Target) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, attribute in ATTRIBUTES.items():
         value = getattr(target, attribute.field)
-        shown = _shown(name, attribute.kind, value)
-        if shown is not None and (name != "description" or shown):
-            found[name] = shown
+        if value or (value is False or value == ""):
+            shown = _shown(name, attribute.kind, value)
+            if shown is not None and (name != "description" or shown):
+                found[name] = shown
     return found
 
 

@@ -14,9 +14,13 @@ from bakery.values import frozen
 
 @frozen
 class Primitive:
-    """`string`, `number`, `bool`, or the wildcard `dynamic`, told apart by name."""
+    """`string`, `number`, `bool`, or the wildcard `dynamic`. There are these four, so that identity tells them apart:
+    types are compared more often than anything else is done."""
 
     name: str
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 STRING = Primitive("string")

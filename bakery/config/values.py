@@ -195,6 +195,8 @@ def members_of(value: Value) -> Sequence[Value]:
 def wholly_known(value: Value) -> bool:
     """Whether neither the value nor anything in it is unknown."""
     raw = value.raw
+    if isinstance(raw, str):
+        return True
     if isinstance(raw, tuple):
         return all(map(wholly_known, raw))
     if isinstance(raw, dict):

@@ -54,6 +54,34 @@ def test_fields_by_position_by_name_and_by_default() -> None:
         Point(1, z=2)  # type: ignore[call-arg]
 
 
+def test_the_first_instances_are_made_as_all_others_are() -> None:
+    @frozen
+    class Sum:
+        a: int
+        b: int = 2
+        seen: list[int] = field(default_factory=list)
+        total: int = field(init=False, default=0)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "total", self.a + self.b)
+
+    made = [Sum(1, b=number) for number in range(40)]  # the `__init__` is compiled on the way
+    assert [one.total for one in made] == [1 + number for number in range(40)]
+    assert all(type(one) is Sum and one.seen == [] for one in made)
+    assert made[0].seen is not made[1].seen
+
+    @frozen
+    class Pair:
+        a: int
+        b: int = 0
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match="takes from 2 to 3 positional arguments but 4 were given"):
+            Pair(1, 2, 3)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="multiple values for argument 'a'"):
+            Pair(1, a=1)  # type: ignore[misc]
+
+
 def test_equality_and_hash_are_by_what_is_compared() -> None:
     assert Point(1, notes={"a": "b"}, hidden="x") == Point(1)
     assert len({Point(1), Point(1, hidden="y"), Point(2)}) == 2

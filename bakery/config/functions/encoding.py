@@ -13,6 +13,7 @@ from typing import Final
 
 from bakery.config import number as numbers
 from bakery.config.functions.function import ArgumentError, Function, FunctionError, Parameter, definer
+from bakery.config.functions.octets import encoded
 from bakery.config.json_text import JsonTextError, from_json, to_json
 from bakery.config.types import ANY, NUMBER, STRING, ObjectType, friendly_name
 from bakery.config.values import Value, list_of, object_of, string
@@ -27,11 +28,6 @@ _STR = Parameter("str", STRING)
 def base64encode(args: Sequence[Value]) -> Value:
     """The UTF-8 bytes of a text in base64."""
     return string(base64.b64encode(encoded(args[0].raw)).decode())
-
-
-def encoded(text: str) -> bytes:
-    """The UTF-8 bytes of a text."""
-    return text.encode("utf-8", "surrogatepass")
 
 
 def decoded_base64(text: str) -> bytes:

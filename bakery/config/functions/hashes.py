@@ -7,8 +7,8 @@ import uuid
 from collections.abc import Sequence
 from typing import Final
 
-from bakery.config.functions.encoding import decoded_base64, encoded
 from bakery.config.functions.function import Function, FunctionError, Parameter, definer, whole
+from bakery.config.functions.octets import encoded
 from bakery.config.types import NUMBER, STRING
 from bakery.config.values import Value, string
 from bakery.config.work import charge
@@ -71,6 +71,8 @@ def rsadecrypt(args: Sequence[Value]) -> Value:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    from bakery.config.functions.encoding import decoded_base64
 
     ciphertext = decoded_base64(args[0].raw)
     try:
