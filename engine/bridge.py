@@ -11,11 +11,13 @@ import trio
 from engine.digests import sha256
 from engine.errors import DefinitionError
 from engine.frontends.contract import Files, ResolvedImage
-from engine.llb.definition import Definition
+from engine.llb.definition import Definition, Vertex
 from engine.llb.ops import Platform
 from engine.platforms import host
 from engine.results import Result, Snapshot
 from engine.solver.solver import solving
+from engine.sources.contract import Timed
+from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
 from engine.telling import telling
 from engine.tree import Tree, resolve
@@ -57,6 +59,11 @@ class EngineBridge:
 
     def _open(self, result: Result) -> Tree:
         return tree_of(result, self._house.snapshots)
+
+    async def source_time(self, source: Vertex) -> int | None:
+        """When a source is from."""
+        opened = open_source(source, self._house.sources)
+        return await opened.time() if isinstance(opened, Timed) else None
 
     def worker_platforms(self) -> Sequence[Platform]:
         """The platforms whose steps this machine can run."""

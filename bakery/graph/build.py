@@ -137,7 +137,6 @@ def build_request(project: Project, results: Mapping[str, Lowered], options: Bui
 
 
 def _wanted(target: Target, lowered: Lowered, options: BuildOptions) -> Wanted:
-    epoch = target.args.get("SOURCE_DATE_EPOCH", "")
     return Wanted(
         name=target.name,
         platforms=lowered.result.platforms,
@@ -148,7 +147,7 @@ def _wanted(target: Target, lowered: Lowered, options: BuildOptions) -> Wanted:
         secrets=secrets(target.secret, options.cwd),
         ssh=agents(target.ssh, options.cwd),
         entitlements=frozenset(target.entitlements),
-        epoch=int(epoch) if epoch.isdecimal() else None,
+        epoch=lowered.result.epoch,
         attests=attests(target),
         request=with_vcs(target, lowered.request),
         provenance=options.provenance,

@@ -37,4 +37,13 @@ def combined(target: Target, results: Mapping[str, FrontendResult]) -> FrontendR
                 )
             platforms[platform.id] = platform
             origins[platform.id] = name
-    return FrontendResult(tuple(platforms.values()), multi=True)
+    return FrontendResult(tuple(platforms.values()), multi=True, epoch=_epoch(target, results))
+
+
+def _epoch(target: Target, results: Mapping[str, FrontendResult]) -> int | None:
+    """The index's own SOURCE_DATE_EPOCH, else that of its newest platform where all have one."""
+    own = target.args.get("SOURCE_DATE_EPOCH", "")
+    if own.isdecimal():
+        return int(own)
+    parts = [results[name].epoch for name in target.combine]
+    return max((part for part in parts if part is not None), default=None) if None not in parts else None

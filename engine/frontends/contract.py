@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.digests import Digest
-from engine.llb.definition import Definition, Edge, Place
+from engine.llb.definition import Definition, Edge, Place, Vertex
 from engine.llb.ops import Platform, Range
 from engine.values import frozen
 
@@ -105,6 +105,8 @@ class FrontendResult:
     platforms: tuple[PlatformResult, ...]
     multi: bool = False
     warnings: tuple[FrontendWarning, ...] = ()
+    epoch: int | None = None
+    """SOURCE_DATE_EPOCH, in seconds since 1970, whatever it was taken from."""
 
 
 @frozen
@@ -143,6 +145,14 @@ class Bridge(Protocol):
 
     async def files(self, definition: Definition) -> Files:
         """The tree that a definition (a git or http source) makes, for reading. Raises EngineError."""
+        ...
+
+    async def source_time(self, source: Vertex) -> int | None:
+        """When a source is from, in seconds since 1970: a commit's time, or Last-Modified; None if nothing says it.
+
+        Raises:
+            SourceError: if the source cannot be had.
+        """
         ...
 
     def worker_platforms(self) -> Sequence[Platform]:

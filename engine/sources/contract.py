@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from engine.digests import Digest
 from engine.results import Result
@@ -29,4 +29,13 @@ class Source(Protocol):
 
     async def resolve(self) -> Resolved:
         """Finds out what is meant. Raises SourceError naming the source, and what can be done."""
+        ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A source that is from some time, for SOURCE_DATE_EPOCH."""
+
+    async def time(self) -> int | None:
+        """Seconds since 1970; None if nothing says it. Raises SourceError if the source cannot be had."""
         ...

@@ -16,7 +16,7 @@ from engine.llb.definition import Vertex
 from engine.results import LayerID, Snapshot
 from engine.snapshots.store import Progress, SnapshotStore
 from engine.sources.contract import Resolved
-from engine.sources.git_checkout import Checkout
+from engine.sources.git_checkout import Checkout, commit_time
 from engine.sources.git_process import shown
 from engine.sources.image import source_key
 from engine.sources.repositories import Meaning, Remote, Repositories, is_commit
@@ -66,6 +66,10 @@ class GitSource:
         self._fetcher.promise(layer, make, f"git {shown(self._remote.url)} {meaning.commit}")
         return Resolved((source_key(key),), meaning.commit, Snapshot((layer,)))
 
+    async def time(self) -> int:
+        """When the commit was made."""
+        return await commit_time(self._repositories, self._remote, await self._meaning())
+
     async def _meaning(self) -> Meaning:
         checksum = self._attrs.get("git.checksum", "")
         if checksum and self._attrs.get("git.fetchbycommit") == "true" and is_commit(checksum):
@@ -102,7 +106,7 @@ class GitSource:
                 if self._attrs.get("git.keepgitdir") == "true" and not self._subdir:
                     await checkout.git_folder(self._remote, meaning, new.path)
                 if self._attrs.get("git.mtime") == "commit":
-                    seconds = await checkout.time(self._remote, meaning)
+                    seconds = await commit_time(self._repositories, self._remote, meaning)
                     await trio.to_thread.run_sync(_set_times, new.path, seconds)
                 description = f"git {shown(self._remote.url)} {meaning.commit}"
                 await trio.to_thread.run_sync(lambda: new.commit(description, layer=layer))

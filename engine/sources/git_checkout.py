@@ -113,15 +113,16 @@ class Checkout:
         await git([*where, "update-ref", "--no-deref", "HEAD", f"{meaning.object}^{{commit}}"], what=what)
         await git([*where, "reset", "--quiet", "--mixed"], what=what)
 
-    async def time(self, remote: Remote, meaning: Meaning) -> int:
-        """When the commit was made, in seconds since the epoch."""
-        mirror = await self._repositories.commit_folder(remote, meaning)
-        said = await git(
-            ["show", "--no-patch", "--format=%ct", "--end-of-options", f"{meaning.object}^{{commit}}"],
-            what="read a commit's time",
-            folder=mirror,
-        )
-        return int(said)
+
+async def commit_time(repositories: Repositories, remote: Remote, meaning: Meaning) -> int:
+    """When a commit was made, in seconds since 1970. Raises SourceError."""
+    mirror = await repositories.commit_folder(remote, meaning)
+    said = await git(
+        ["show", "--no-patch", "--format=%ct", "--end-of-options", f"{meaning.object}^{{commit}}"],
+        what="read a commit's time",
+        folder=mirror,
+    )
+    return int(said)
 
 
 def _absolute(base: str, url: str) -> str:

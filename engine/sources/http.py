@@ -72,6 +72,11 @@ class HttpSource:
         self._fetcher.promise(layer, make, self._description)
         return Resolved((source_key(key),), got.digest, Snapshot((layer,)))
 
+    async def time(self) -> int | None:
+        """What the server says of it as Last-Modified."""
+        modified = _time(await self._downloader.fetch(self._url, self._headers(), self._checksum()))
+        return int(modified.timestamp()) if modified else None
+
     def _checksum(self) -> Digest | None:
         text = self._attrs.get("http.checksum")
         try:

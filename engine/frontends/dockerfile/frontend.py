@@ -51,7 +51,10 @@ class DockerfileFrontend:
         converted = await _all(job, targets)
         report.raise_if_wanted()
         return FrontendResult(
-            tuple(one.result for one in converted), multi=job.options.multi, warnings=tuple(report.warnings)
+            tuple(one.result for one in converted),
+            multi=job.options.multi,
+            warnings=tuple(report.warnings),
+            epoch=converted[0].epoch,
         )
 
 

@@ -19,7 +19,7 @@ from engine.registry.settings import RegistrySettings
 from engine.request import Secret
 from engine.results import Snapshot
 from engine.snapshots.store import SnapshotStore
-from engine.sources.contract import Resolved
+from engine.sources.contract import Resolved, Timed
 from engine.sources.opening import SourceContext, open_source
 from engine.state import State
 from engine.tree import Tree
@@ -77,6 +77,17 @@ class Workbench:
             return result
 
         return self.snapshots.tree(self.run(bring))
+
+    def time(self, identifier: str, attrs: Mapping[str, str] | None = None) -> int | None:
+        """When a source is from."""
+        vertex = Vertex.make(SourceOp(identifier, dict(attrs or {})))
+
+        async def ask(context: SourceContext) -> int | None:
+            source = open_source(vertex, context)
+            assert isinstance(source, Timed)
+            return await source.time()
+
+        return self.run(ask)
 
     def leftovers(self) -> list[Path]:
         """Unfinished work that lies about."""

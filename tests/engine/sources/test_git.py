@@ -201,3 +201,9 @@ def test_a_repository_that_is_not_there(bench: Workbench, web: WebServer) -> Non
     with pytest.raises(SourceError, match="cannot look up HEAD of"):
         bench.resolve(*source(web, name="none.git"))
     assert bench.leftovers() == []
+
+
+def test_a_commit_is_from_when_it_was_made(bench: Workbench, web: WebServer, garden: Path) -> None:
+    assert (
+        bench.time(f"git://127.0.0.1:{web.port}/garden.git#v1", {"git.fullurl": f"{web.url}/garden.git"}) == 1650000000
+    )

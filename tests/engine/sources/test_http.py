@@ -99,3 +99,10 @@ def test_bad_days(bench: Workbench, web: WebServer) -> None:
     with faulty_proxy(web.port, [Answer("503 Later", "Retry-After: 0\r\n"), Cut(1 << 19)]) as proxy:
         assert bench.resolve(f"http://{proxy.host}/big").pin == sha256(bytes(1 << 20))
     assert bench.leftovers() == []
+
+
+def test_a_file_is_from_when_the_server_says(bench: Workbench, web: WebServer) -> None:
+    assert bench.time(f"{web.url}/dir/file.txt") == 946684800
+    web.headers["/dir/file.txt"] = {"Last-Modified": "yesterday"}
+    web.files["/dir/file.txt"] = b"newer"
+    assert bench.time(f"{web.url}/dir/file.txt") is None

@@ -66,6 +66,7 @@ class Converted:
     result: PlatformResult
     stage: Stage
     stages: Stages
+    epoch: int | None
 
 
 async def convert(job: Job, target: Platform | None, *, every_stage: bool = False) -> Converted:
@@ -88,7 +89,7 @@ async def convert(job: Job, target: Platform | None, *, every_stage: bool = Fals
 
 async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Converted:
     used: set[str] = set()
-    plan, scope = _plan(job, target, used)
+    plan, scope = await _plan(job, target, used)
     plan.read(job.dockerfile)
     wanted = plan.target()
     plan.connect()
@@ -112,7 +113,7 @@ async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Conv
         config=wanted.image.to_json(),
         base_config=wanted.base_config,
     )
-    return Converted(result, wanted, plan.stages)
+    return Converted(result, wanted, plan.stages, scope.epoch)
 
 
 def build_platform(job: Job) -> Platform:
@@ -125,14 +126,14 @@ def target_stage(job: Job) -> str:
     return job.options.target or job.dockerfile.stages[-1].start.name
 
 
-def _plan(job: Job, target: Platform | None, used: set[str]) -> tuple[Plan, Scope]:
+async def _plan(job: Job, target: Platform | None, used: set[str]) -> tuple[Plan, Scope]:
     build = build_platform(job)
     platform = build if target is None else target
     expander = Expander(job.dockerfile.escape)
     given = dict(job.options.build_args)
     known = args.predefined(build, platform, given, target_stage(job))
     known = args.global_values(known, job.dockerfile.args, given, expander)
-    time, known = _epoch(job, given, known)
+    time, known = await _epoch(job, given, known, expander)
     scope = Scope(
         source=job.context.source,
         options=job.options,
@@ -147,12 +148,14 @@ def _plan(job: Job, target: Platform | None, used: set[str]) -> tuple[Plan, Scop
     return Plan(scope, job.request, job.bridge, Stages(), build, target is None), scope
 
 
-def _epoch(job: Job, given: dict[str, str], known: Variables) -> tuple[int | None, Variables]:
+async def _epoch(job: Job, given: dict[str, str], known: Variables, expander: Expander) -> tuple[int | None, Variables]:
     """The fixed time, and the ARG with it in place of what it was said to be."""
     value = given.get(epoch.KEY) if epoch.KEY in given else known.get(epoch.KEY) or None
     if value is None:
         return None, known
-    time = epoch.resolve(value, job.request, job.context, job.dockerfile)
+    mode = job.options.resolve_mode
+    epochs = epoch.Epochs(job.request, job.bridge, job.context, job.dockerfile, given, known, expander, mode)
+    time = await epochs.resolve(value)
     if epoch.KEY in given:
         if time is None:
             del given[epoch.KEY]
