@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -39,17 +38,22 @@ def _form_option(command: F) -> F:
 
 
 def complete_build(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Names of builds for the shell, the latest first."""
-    names = ["last", *reversed(shelf_of(context.params.get("root")).ids())]
+    """Names of builds for the shell, the latest first; none where the settings cannot be read."""
+    from bakery.diagnostics import BakeryError
+
+    try:
+        names = ["last", *reversed(shelf_of(context.params.get("root")).ids())]
+    except BakeryError:
+        return []
     return [name for name in names if name.startswith(incomplete)]
 
 
 def shelf_of(root: str | None) -> Shelf:
-    """The builds of a state folder, or of the usual one."""
+    """The builds of the state folder that a flag, the environment or the settings name. Raises BakeryError."""
+    from bakery.cli.apply_settings import state_folder
     from bakery.history.shelf import Shelf
-    from engine.state import default_root
 
-    return Shelf(Path(root).absolute() if root else default_root())
+    return Shelf(state_folder(root))
 
 
 @click.group("history", epilog=_EPILOG)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def lock(update: bool, check: bool, form: str, **options: Any) -> int:
         listing = config.list_declared(load_request(options))
         options["names"] = tuple(target.name for target in listing.targets if target.group is None)
     request = load_request(options)
+    apply_settings(options, remote=bool(request.remote))
     project = config.load(request)
     report_warnings(project.warnings)
     allowed = check_grants(project, request)

@@ -74,11 +74,12 @@ def as_man(contexts: Sequence[click.Context]) -> str:
         out += [".SH DESCRIPTION" if root else f'.SH "{_man(context.command_path.upper())}"']
         if not root:
             out += [rf"\fB{_man(context.command_path)}\fR {_man(_usage(context))}", ".PP"]
-        out += [".PP\n" + _man(paragraph) for paragraph in _paragraphs(context)]
+        paragraphs = [_man(paragraph) for paragraph in _paragraphs(context)]
+        out += ["\n.PP\n".join(paragraphs)] if paragraphs else []
         for names, text in _options(context):
             out += [".TP", rf"\fB{_man(names)}\fR", _man(text)]
         if examples := _examples(context):
-            out += [".PP", "Examples:", ".PP", ".nf", *map(_man, examples), ".fi"]
+            out += [".PP", "Examples:", "", ".nf", *map(_man, examples), ".fi"]
     for title, entries in (("ENVIRONMENT", ENVIRONMENT), ("EXIT STATUS", EXITS)):
         out.append(f'.SH "{title}"')
         for name, text in entries.items():

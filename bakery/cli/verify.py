@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def verify(times: bool, form: str, **options: Any) -> int:
     from bakery.graph.verify import verify_project
 
     request = load_request(options)
+    apply_settings(options, remote=bool(request.remote))
     project = config.load(request)
     report_warnings(project.warnings)
     allowed = check_grants(project, request)

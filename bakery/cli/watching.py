@@ -11,6 +11,7 @@ import click
 
 from bakery.config.request import LoadRequest
 from bakery.config.target import Project
+from bakery.settings import load_settings, project_folder
 
 
 def watch(request: LoadRequest, options: dict[str, Any]) -> int:
@@ -22,12 +23,12 @@ def watch(request: LoadRequest, options: dict[str, Any]) -> int:
     from bakery.console.text import printable
     from bakery.watch.command import Command
     from bakery.watch.loop import Watch
-    from engine.state import default_root
 
     def say(text: str) -> None:
         click.echo(printable(f"bakery: {text}".encode()), err=True)
 
-    root = Path(options["root"]).absolute() if options.get("root") else default_root()
+    settings = load_settings(project_folder(request.files))
+    root = settings.state_folder(Path(options["root"]) if options["root"] else None)
     trio.run(Watch(Command(sys.argv[1:]), request.cwd.absolute(), root, say).run)
     return 0
 

@@ -63,6 +63,15 @@ def test_the_manual_names_every_verb_and_is_what_man_takes(tmp_path: Path) -> No
     assert "--metadata-file FILE" in shown.stdout
 
 
+def test_the_manual_has_nothing_that_mandoc_finds_wrong(tmp_path: Path) -> None:
+    if not shutil.which("mandoc"):
+        pytest.skip("needs mandoc")
+    (tmp_path / "bakery.1").write_text(as_man(contexts()))
+    said = subprocess.run(["mandoc", "-Tlint", "-Wwarning", tmp_path / "bakery.1"], capture_output=True, text=True)
+    # A page that is the same whenever it is written has no date.
+    assert [line for line in said.stdout.splitlines() if "missing date" not in line] == []
+
+
 def test_the_reference_has_a_part_for_every_command() -> None:
     text = as_markdown(contexts())
     for context in contexts():
@@ -89,37 +98,3 @@ def test_an_unknown_shell_is_asked_about(tmp_path: Path) -> None:
     done = run("completion", cwd=tmp_path, SHELL="/bin/ash")
     assert done.returncode == 2
     assert "name the shell: bash, zsh, fish" in done.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("bakery build a", ["api", "app", "all"]),
-        ("bakery build api ap", ["app"]),
-        ("bakery hi", ["history"]),
-        ("bakery build --meta", ["--metadata-file"]),
-        ("bakery history logs la", ["last"]),
-    ],
-)
-def test_bash_completes(words: str, expected: list[str], tmp_path: Path) -> None:
-    if not shutil.which("bash"):
-        pytest.skip("needs bash")
-    (tmp_path / "docker-bake.hcl").write_text(BAKE)
-    script = run("completion", "bash", cwd=tmp_path).stdout
-    (tmp_path / "bakery").write_text(f'#!/bin/sh\nexec {sys.executable} -P -m bakery "$@"\n')
-    (tmp_path / "bakery").chmod(0o755)
-    count = words.count(" ")
-    ask = f'{script}\nCOMP_WORDS=({words}); COMP_CWORD={count}; _bakery_completion bakery; echo "${{COMPREPLY[@]}}"'
-    done = subprocess.run(
-        ["bash", "--norc", "-c", ask],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        env={
-            **os.environ,
-            "PATH": f"{tmp_path}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "BAKERY_ROOT": str(tmp_path),
-        },
-    )
-    assert sorted(done.stdout.split()) == sorted(expected), done.stderr

@@ -24,6 +24,15 @@ def test_pip_installs_a_bakery_that_builds(tmp_path: Path) -> None:
     shipped = {path.relative_to(REPOSITORY).as_posix() for p in ("bakery", "engine") for path in _data(REPOSITORY / p)}
     assert shipped <= set(zipfile.ZipFile(wheel).namelist()), "what is not Python is shipped as well"
 
+    page = venv / "share/man/man1/bakery.1"
+    assert page.read_text().startswith(".TH BAKERY 1")
+    for place in (
+        "bash-completion/completions/bakery",
+        "zsh/site-functions/_bakery",
+        "fish/vendor_completions.d/bakery.fish",
+    ):
+        assert "_BAKERY_COMPLETE=" in (venv / "share" / place).read_text()
+
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY <<END /here\ninstalled\nEND\n")
     build = [venv / "bin/bakery", "build", "--root", "root", "--set", "default.output=type=local,dest=out"]
     subprocess.run(build, cwd=tmp_path, check=True)
