@@ -167,6 +167,10 @@ class LazyImporter:
         imports = self._imports = await self._read()
         return await trio.to_thread.run_sync(imports.known, vertices, facts, keys)
 
+    def leads(self, vertex: Vertex, position: int) -> bool:
+        """Whether one input of an op leads to something that the caches know."""
+        return self._imports is not None and self._imports.leads(vertex, position)
+
     async def by_content(self, vertex: Vertex, checksums: Sequence[Digest | None]) -> Record | None:
         """What the caches know of an op whose inputs are there."""
         return self._imports.by_content(vertex, checksums) if self._imports else None

@@ -1,5 +1,9 @@
 """One trio task for each wanted vertex: it waits for its inputs, tries its content key, and runs.
 
+An input that must run is left for later where a cache may know the vertex without it: where the input's key leads to
+something that is known, while that of another one does not. When the others are there, the vertex is looked up by what
+these hold and by how that one is made; only if that is not known, that one is demanded, too.
+
 Whoever wants a vertex *demands* it; the first demand starts its task, and when the last demand is gone, because those
 who made it failed or were cancelled, the task is cancelled. So a failure stops exactly the work that nobody else needs,
 and nothing here has to know what targets are. A failure is kept: who demands the vertex later gets the same error.
@@ -7,7 +11,7 @@ and nothing here has to know what targets are. A failure is kept: who demands th
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field
 
@@ -17,7 +21,7 @@ from engine.cache.records import Record, new_identity
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.events import How
-from engine.llb.definition import Edge, Vertex
+from engine.llb.definition import Edge, Vertex, walk
 from engine.ops.contract import Dependency
 from engine.results import LocalTree, Result, Snapshot
 from engine.solver.keys import (
@@ -39,6 +43,7 @@ from engine.solver.why import explained
 from engine.sources.contract import Resolved
 from engine.values import frozen, record
 
+Wanted = Sequence[tuple[Edge, Dependency]]
 Inputs = Sequence[tuple[Edge, Dependency, "Done"]]
 
 
@@ -107,7 +112,7 @@ class Scheduler:
         self.ran: dict[Digest, float] = {}
         """The vertices that were run to their end, and how many seconds that took."""
         self.found: set[Digest] = set()
-        """The vertices that turned out to be known when their inputs were there."""
+        """The vertices that turned out to be known when inputs were there, and those that nobody needed for that."""
 
     @property
     def facts(self) -> Facts:
@@ -121,7 +126,7 @@ class Scheduler:
 
     def is_known(self, vertex: Digest) -> bool:
         """Whether nothing had to be done for a vertex."""
-        return vertex in self.found or vertex not in self._must_run
+        return vertex not in self._must_run or (vertex in self.found and vertex not in self.begun)
 
     async def demand(self, vertex: Digest) -> Done:
         """The results of a vertex; waits for them, and starts the work if nobody did.
@@ -184,11 +189,53 @@ class Scheduler:
         problem = self._keys.problems.get(vertex.digest)
         if problem is not None:
             raise self._teller.failed(vertex, problem)
-        inputs = await self._demand_inputs(vertex)
+        wanted = dependencies(vertex, self._facts.cache_maps)
+        found: dict[int, Done] = {}
+        later = self._may_wait(vertex, wanted)
+        if later:
+            await self._demand_inputs(vertex, wanted, found, later)
+            done = await self._without(vertex, wanted, found)
+            if done is not None:
+                return done
+        await self._demand_inputs(vertex, wanted, found)
+        inputs = [(edge, dependency, found[position]) for position, (edge, dependency) in enumerate(wanted)]
         try:
             return await self._with_key(vertex, inputs)
         except EngineError as error:
             raise self._teller.failed(vertex, error) from error
+
+    def _may_wait(self, vertex: Vertex, wanted: Wanted) -> frozenset[int]:
+        """The inputs that need not be made before it is known what the others come to; none if all are like that."""
+        if self._importer is None or vertex.note.ignore_cache:
+            return frozenset()
+        missing = [position for position, (edge, _) in enumerate(wanted) if edge.vertex in self._must_run]
+        leading = frozenset(position for position in missing if self._importer.leads(vertex, position))
+        return leading if len(leading) < len(missing) else frozenset()
+
+    async def _without(self, vertex: Vertex, wanted: Wanted, found: Mapping[int, Done]) -> Done | None:
+        """What a cache knows of a vertex some of whose inputs were not made; None if that is nothing."""
+        assert self._importer is not None
+        try:
+            async with self._slot(vertex):
+                checksums = [
+                    await self._checksum(edge, dependency, found[position]) if position in found else None
+                    for position, (edge, dependency) in enumerate(wanted)
+                ]
+                record = await self._importer.by_content(vertex, checksums)
+        except EngineError as error:
+            raise self._teller.failed(vertex, error) from error
+        if record is None:
+            return None
+        self._remember(vertex, [self._keys.save.get(vertex.digest)], record)
+        self._spare(edge for position, (edge, _) in enumerate(wanted) if position not in found)
+        self._say_found(vertex, How.CONTENT)
+        return Done(record.results, record.identity)
+
+    def _spare(self, edges: Iterable[Edge]) -> None:
+        """Says of what is not needed after all, and was not begun for somebody else, that nothing had to be done."""
+        for vertex in walk(self._vertices, edges):
+            if vertex.digest in self._must_run and vertex.digest not in self._jobs and vertex.digest not in self.found:
+                self._say_found(vertex, How.CONTENT)
 
     async def _with_key(self, vertex: Vertex, inputs: Inputs) -> Done:
         async with self._slot(vertex):
@@ -211,10 +258,10 @@ class Scheduler:
                 await stack.enter_async_context(self._slots.taken(vertex.digest))
             yield
 
-    async def _demand_inputs(self, vertex: Vertex) -> Inputs:
-        """All inputs at once. The first that fails cancels the demands for the others."""
-        found: dict[int, Done] = {}
-        wanted = dependencies(vertex, self._facts.cache_maps)
+    async def _demand_inputs(
+        self, vertex: Vertex, wanted: Wanted, found: dict[int, Done], later: Collection[int] = ()
+    ) -> None:
+        """All inputs that are not yet found at once, but for some. The first that fails cancels the other demands."""
         failed: list[EngineError] = []
 
         async def get(position: int, digest: Digest) -> None:
@@ -224,16 +271,18 @@ class Scheduler:
                 failed.append(error)
                 nursery.cancel_scope.cancel()
 
-        with self.waits.noted(vertex.name, lambda: self._missing(found, wanted)):
+        with self.waits.noted(vertex.name, lambda: self._missing(found, wanted, later)):
             async with trio.open_nursery() as nursery:
                 for position, (edge, _) in enumerate(wanted):
-                    nursery.start_soon(get, position, edge.vertex)
+                    if position not in found and position not in later:
+                        nursery.start_soon(get, position, edge.vertex)
         if failed:
             raise failed[0]
-        return [(edge, dependency, found[position]) for position, (edge, dependency) in enumerate(wanted)]
 
-    def _missing(self, found: Mapping[int, Done], wanted: Sequence[tuple[Edge, Dependency]]) -> str:
-        names = [self._vertices[edge.vertex].name for n, (edge, _) in enumerate(wanted) if n not in found]
+    def _missing(self, found: Mapping[int, Done], wanted: Wanted, later: Collection[int]) -> str:
+        names = [
+            self._vertices[edge.vertex].name for n, (edge, _) in enumerate(wanted) if n not in found and n not in later
+        ]
         return "waits for " + ", ".join(names)
 
     async def _hit_or_run(

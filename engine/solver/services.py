@@ -116,7 +116,11 @@ class Importer(Protocol):
         """What is found by definition alone, by definition key; `vertices` are all that are wanted, inputs first."""
         ...
 
+    def leads(self, vertex: Vertex, position: int) -> bool:
+        """Whether the key of one input of an op vertex leads to something that may be the vertex's result."""
+        ...
+
     async def by_content(self, vertex: Vertex, checksums: Sequence[Digest | None]) -> Record | None:
-        """What is found for an op vertex once its inputs are there; `checksums` tell for each input the content that
-        the op takes from it, None where it counts by what made it."""
+        """What is found for an op vertex once its inputs are there, or some of them; `checksums` tell for each input
+        the content that the op takes from it, None where it counts by what made it, or is not there."""
         ...

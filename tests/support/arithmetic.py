@@ -24,7 +24,7 @@ from engine.llb.definition import Edge, Note, Vertex, walk
 from engine.llb.ops import PassthroughOp, SourceOp
 from engine.ops.contract import CacheMap, Dependency, Selection
 from engine.results import LayerID, Result, Snapshot
-from engine.solver.services import LocalQuestion
+from engine.solver.services import Importer, LocalQuestion
 from engine.solver.solver import Circumstances, solving
 from engine.sources.contract import Resolved
 
@@ -91,7 +91,7 @@ class Graph:
     ) -> Edge:
         """`salt` makes another digest of the same work. `by_content`: only the numbers count."""
         note = Note(name=name, ignore_cache=ignore_cache)
-        edge = self._add(Vertex.make(PassthroughOp(id=f"{name}|{salt}"), inputs, note=note))
+        edge = self._add(Vertex.make(PassthroughOp(id=f"{name}|{salt}", outputs=(0,)), inputs, note=note))
         if by_content:
             self.by_content.add(edge.vertex)
         return edge
@@ -116,6 +116,7 @@ class Arithmetic:
     at_once: int = 0
     most_at_once: int = 0
     clock: Callable[[], float] = time.time
+    importer: Importer | None = None
 
     async def resolve(self, vertex: Vertex) -> Resolved:
         assert vertex.op.source
@@ -191,7 +192,7 @@ class Arithmetic:
         for name, edge in (targets or {}).items():
             for vertex in walk(self.graph.vertices, [edge]):
                 owners[vertex.digest] = (*owners.get(vertex.digest, ()), name)
-        how = Circumstances(jobs, each_target, owners, "/project", clock=self.clock)
+        how = Circumstances(jobs, each_target, owners, "/project", self.importer, self.clock)
         async with solving(self.graph.vertices, roots, self, listener, how) as scheduler:
             out: dict[Edge, int] = {}
             failed: list[EngineError] = []

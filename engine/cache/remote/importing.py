@@ -49,6 +49,10 @@ class Imports:
                     self._records.save([key], record, vertex=vertex.digest, name=vertex.name)
         return found
 
+    def leads(self, vertex: Vertex, position: int) -> bool:
+        """Whether one input of an op leads to something that is known."""
+        return self._facts is not None and self._matcher.leads(vertex, position, self._facts)
+
     def by_content(self, vertex: Vertex, checksums: Sequence[Digest | None]) -> Record | None:
         """The record of an op whose inputs are there, found with the content that it takes from them."""
         if self._facts is None:

@@ -61,6 +61,14 @@ class Matcher:
             known = self._found.setdefault(Edge(vertex.digest, index), [])
             known += [item for item in found if item not in known]
 
+    def leads(self, vertex: Vertex, position: int, facts: Facts) -> bool:
+        """Whether something known is made as a vertex is, as far as the vertex itself and this input go."""
+        edge, dependency = ways(vertex, facts)[position]
+        digest = output_key(facts.cache_maps[vertex.digest].digest, 0)
+        return any(
+            link.item.children.get((position, link.selector, digest)) for link in self._as_input(edge, dependency)
+        )
+
     def _as_input(self, edge: Edge, dependency: Dependency) -> list[Link]:
         return [Link(item, dependency.selector or "") for item in self._found.get(edge, ())]
 

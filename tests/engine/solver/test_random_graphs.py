@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 import trio
 from support.arithmetic import Arithmetic, Graph, fail
+from support.shared_numbers import Eager, SharedNumbers
 
 from engine.errors import EngineError
+from engine.events import Event, VertexCompleted
 from engine.llb.definition import Edge
 
 
@@ -148,3 +150,57 @@ def test_failures_and_cancelled_builds_lose_nothing_that_was_finished(seed: int)
     expected, work = naive.build(roots)
     assert solve(made, roots) == expected
     assert not made.finished - work, "something was run again that had been finished"
+
+
+def test_an_input_is_not_made_if_a_cache_knows_the_result_without_it() -> None:
+    g = Graph()
+    edited, side = g.sum("edited", g.const("a", 1)), g.sum("side", g.const("b", 5))
+    copied = g.sum("copied", edited, by_content=True)
+    roots = [g.sum("top", copied, side)]
+    shared = SharedNumbers()
+    shared.export(g, roots, lambda vertex: vertex.note.name in ("copied", "top"))
+    made = Arithmetic(g, importer=shared)
+    g.values["a"] = 2
+
+    async def as_before(_: int) -> int:
+        return 1
+
+    made.behaviour["edited"] = as_before
+    events: list[Event] = []
+    assert solve(made, roots, events=events) == [6]
+    assert made.ran == {"edited": 1}
+    ended = {e.digest: e.cached for e in events if isinstance(e, VertexCompleted)}
+    assert ended[side.vertex], "what was spared is shown as known"
+
+
+def test_an_input_that_could_have_waited_is_made_if_the_others_come_to_something_new() -> None:
+    g = Graph()
+    edited, side = g.sum("edited", g.const("a", 1)), g.sum("side", g.const("b", 5))
+    roots = [g.sum("top", g.sum("copied", edited, by_content=True), side)]
+    shared = SharedNumbers()
+    shared.export(g, roots, lambda vertex: vertex.note.name in ("copied", "top"))
+    made = Arithmetic(g, importer=shared)
+    g.values["a"] = 2
+    assert solve(made, roots) == [7]
+    assert made.ran == {"edited": 1, "copied": 1, "side": 1, "top": 1}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_shared_caches_save_work_and_never_change_a_result(seed: int) -> None:
+    rng = random.Random(seed)
+    graph, roots = random_graph(rng)
+    shared = SharedNumbers()
+    for _ in range(2):
+        some = rng.choice([0.2, 0.5, 1.0])
+        shared.export(graph, roots, lambda vertex, some=some: rng.random() < some)  # type: ignore[misc]
+        graph.values[rng.choice(list(graph.values))] = rng.randint(1, 3)
+    lazy, eager = Arithmetic(graph, importer=shared), Arithmetic(graph, importer=Eager(shared))
+    for _ in range(5):
+        expected, _ = Naive(graph, {}).build(roots)
+        assert solve(lazy, roots, targets={f"t{n}": root for n, root in enumerate(roots)}) == expected
+        assert solve(eager, roots) == expected
+        assert not lazy.ran - eager.ran, "more work than that of a solver that makes all inputs at once"
+        before = lazy.ran.copy()
+        assert solve(lazy, roots, jobs=rng.randint(1, 5)) == expected
+        assert lazy.ran == before, "what was found in the cache is known from now on"
+        graph.values[rng.choice(list(graph.values))] = rng.randint(1, 3)
