@@ -163,6 +163,7 @@ class Engine:
     def _prepare(self, request: BuildRequest, exchange: CacheExchange) -> tuple[list[Edge], Workshop, Circumstances]:
         house = self._house
         house.folders.update(request.folders)
+        house.reader.forget()
         house.project, house.begun = request.project, time.time()
         for wanted in request.wanted:
             house.secrets.update({secret.id: secret for secret in wanted.secrets})

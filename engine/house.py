@@ -13,9 +13,11 @@ from engine.cache.content.contents import Contents
 from engine.cache.mounts import CacheMounts
 from engine.events import Listener
 from engine.request import Secret
+from engine.secret_values import SecretReader
 from engine.snapshots.store import SnapshotStore
 from engine.sources.opening import SourceContext
 from engine.sources.pins import Pins
+from engine.sources.secrets import GivenSecrets
 from engine.state import State
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class House:
         self.mounts = CacheMounts(state, self.snapshots)
         self.folders: dict[str, Path] = {}
         self.secrets: dict[str, Secret] = {}
+        self.reader = SecretReader()
         self.project = ""
         """What tells targets of the same name apart: the folder they are built in."""
         self.begun = 0.0
@@ -53,7 +56,13 @@ class House:
     def sources(self) -> SourceContext:
         """What sources need."""
         return SourceContext(
-            self.state, self.snapshots, self.blobs, lambda: self.registries, self.folders, self.secrets, self._pins
+            self.state,
+            self.snapshots,
+            self.blobs,
+            lambda: self.registries,
+            self.folders,
+            GivenSecrets(self.secrets, self.reader),
+            self._pins,
         )
 
     @cached_property

@@ -22,11 +22,14 @@ if TYPE_CHECKING:
 
 @frozen
 class Secret:
-    """Where a secret's value is: a file, or a variable of this process's environment. Values never pass a door."""
+    """Where a secret's value is: a file, a variable of this process's environment, or what a command of this machine
+    says, run in the folder `path`. Values never pass a door.
+    """
 
     id: str
     path: Path | None = None
     env: str | None = None
+    command: str | None = None
     version: str = ""
     """Part of the cache key of steps that use the secret, if it is not empty; the value never is."""
 

@@ -179,6 +179,7 @@ class Workshop:
             runtime=self._runtime,
             log=log,
             secrets=wishes.secrets,
+            reader=self._house.reader,
             agents=wishes.agents,
             allowed=wishes.allowed,
             log_path=self._log_folder / f"{vertex.digest.partition(':')[2][:16]}.log",

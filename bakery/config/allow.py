@@ -47,6 +47,8 @@ class Grants:
             wanted = resolved(need.path, cwd)
             granted = self.read if need.kind == "read" else self.write
             return any(place is None or wanted == place or place in wanted.parents for place in granted)
+        if need.kind == "command":
+            return bool(self.names & {need.grant, "secret.command"})
         if need.kind == "device":
             return bool(self.names & {need.grant, "device"})
         return need.grant in self.names
@@ -72,14 +74,14 @@ def parse_grants(allow: Iterable[str], cwd: Path) -> Grants:
                 grants.write.append(_place(path, text, cwd))
             case "network.host" | "security.insecure" | "ssh" | "buildx.local.delete":
                 grants.names.add(name)
-            case "device":
+            case "device" | "secret.command":
                 grants.names.add(text)
             case "image" | "image.push" | "image.load":
                 pass
             case _:
                 raise BakeryError.of(
                     f"unknown entitlement key {name}",
-                    hint="known are network.host, ssh, fs.read=PATH, fs.write=PATH, …",
+                    hint="known are network.host, ssh, secret.command, fs.read=PATH, fs.write=PATH, …",
                 )
     return grants
 
@@ -195,7 +197,13 @@ def _contexts(target: Target) -> Iterator[Need]:
 
 def _secrets(target: Target) -> Iterator[Need]:
     for secret in target.secret:
-        if secret.src:
+        if secret.command:
+            reason = (
+                f"target {target.name} gets secret {secret.id} from the command `{secret.command}`, run on this machine"
+            )
+            grant = f"secret.command={secret.command}"
+            yield Need("command", reason, grant, span=target.span_of("secret"))
+        elif secret.src:
             yield _read(target, secret.src, f"secret {secret.id} from", "secret")
     for ssh in target.ssh:
         if not ssh.paths:

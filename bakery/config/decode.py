@@ -131,6 +131,12 @@ def tidy_entries(attribute: Attribute, entries: list[Any]) -> list[Any]:
     return entries if attribute.name == "policy" else distinct(entries)
 
 
+def check_portable(attribute: Attribute, data: Any, expr: Expression) -> None:
+    """Refuses what the peer has no word for. Raises BakeryError."""
+    if attribute.name == "secret" and any(entry.command for entry in data):
+        raise unsuitable("a secret from a command is for bakery's own files: rename this one to bakery.hcl", expr)
+
+
 def _entry(name: str, member: Value) -> list[Any]:
     if member.is_null:
         raise ValueError(f"an entry of {name} must not be null")

@@ -64,7 +64,7 @@ def output_of(pairs: Pairs) -> OutputEntry:
 
 
 def parse_secret(text: str) -> list[SecretEntry]:
-    """A secret as `id=…,src=…` or `id=…,env=…`; `type=env` says that `src` names a variable."""
+    """A secret as `id=…,src=…`, `id=…,env=…` or `id=…,command=…`; `type=env` says that `src` names a variable."""
     pairs = _pairs(csv_fields(text))
     kind = pairs.pop("type", "")
     if kind not in ("", "file", "env"):
@@ -77,7 +77,7 @@ def parse_secret(text: str) -> list[SecretEntry]:
 
 def secret_of(pairs: Pairs, text: str = "") -> SecretEntry:
     """The object form of a secret; the peer ignores `type` there."""
-    src = env = name = version = ""
+    src = env = name = version = command = ""
     for key, value in pairs.items():
         match key:
             case "id":
@@ -88,11 +88,15 @@ def secret_of(pairs: Pairs, text: str = "") -> SecretEntry:
                 env = value
             case "version":
                 version = value
+            case "command":
+                command = value
             case "type":
                 pass
             case _:
                 raise ValueError(f"unexpected key '{key}' in '{text or _shown(pairs)}'")
-    return SecretEntry(name, src, env, version)
+    if command and (src or env):
+        raise ValueError(f"secret {name} comes from its command, or from src or env, not from both")
+    return SecretEntry(name, src, env, version, command)
 
 
 def parse_ssh(text: str) -> list[SSHEntry]:
@@ -179,8 +183,9 @@ def entry_pairs(entry: Any) -> dict[str, Any]:
             return dict(sorted({**attrs, "type": kind, **({"dest": dest} if dest else {})}.items()))
         case AttestEntry(kind, disabled, attrs):
             return dict(sorted({**attrs, "type": kind, **({"disabled": True} if disabled else {})}.items()))
-        case SecretEntry(name, src, env, version):
-            return {k: v for k, v in (("id", name), ("src", src), ("env", env), ("version", version)) if v}
+        case SecretEntry(name, src, env, version, command):
+            parts = (("id", name), ("src", src), ("env", env), ("version", version), ("command", command))
+            return {key: value for key, value in parts if value}
         case SSHEntry(name, paths):
             return {"id": name, **({"paths": list(paths)} if paths else {})}
         case PolicyEntry(filename, reset, disabled, strict, level):

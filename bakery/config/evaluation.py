@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bakery.config.attributes import ATTRIBUTES
-from bakery.config.decode import absent_value, fit, plain, reference_value, unsuitable
+from bakery.config.decode import absent_value, check_portable, fit, plain, reference_value, unsuitable
 from bakery.config.definition import Definition, Problems, missing
 from bakery.config.edits import NAMES, Edit
 from bakery.config.hcl.evaluate import evaluate
@@ -117,6 +117,8 @@ class Blocks:
                 value = self.value(target, name)
                 if value is not None and value.raw is not None and wholly_known(value):
                     found[name] = plain(known, value, attribute.expr)
+                    if not target.source.origin.dialect.own:
+                        check_portable(known, found[name], attribute.expr)
             except BakeryError as error:
                 problems.found.extend(error.diagnostics)
         return found

@@ -133,6 +133,8 @@ def annotation_problem(text: str) -> str | None:
 def _check_secret(secret: SecretEntry, cwd: Path, env: Mapping[str, str], note: Any) -> None:
     if not secret.id:
         note("secret", "secret missing ID")
+    if secret.command:
+        return
     path = secret.src
     if not path and not secret.env:
         if secret.id in env:

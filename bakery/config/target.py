@@ -36,16 +36,18 @@ class OutputEntry:
 
 @frozen
 class SecretEntry:
-    """A secret for build steps, read from the file `src` or the environment variable `env` when it is needed.
+    """A secret for build steps, read when it is needed: from the file `src`, the environment variable `env`, or from
+    what `command` says, a line for the shell.
 
-    With neither, the variable named `id` counts if it is set, else the file of that name. A value never makes a step
-    run again; a new `version` does, which is for whoever rotates a secret to say.
+    With none of these, the variable named `id` counts if it is set, else the file of that name. A value never makes
+    a step run again; a new `version` does, which is for whoever rotates a secret to say.
     """
 
     id: str
     src: str = ""
     env: str = ""
     version: str = ""
+    command: str = ""
 
 
 @frozen

@@ -86,6 +86,8 @@ def secrets(entries: tuple[SecretEntry, ...], cwd: Path) -> tuple[Secret, ...]:
 
 
 def _secret(entry: SecretEntry, cwd: Path) -> Secret:
+    if entry.command:
+        return Secret(entry.id, cwd, command=entry.command, version=entry.version)
     if entry.env:
         return Secret(entry.id, env=entry.env, version=entry.version)
     if not entry.src and entry.id in os.environ:

@@ -16,6 +16,7 @@ from engine.values import frozen
 if TYPE_CHECKING:
     from engine.cache.mounts import CacheMounts
     from engine.sandbox.contract import Runtime
+    from engine.secret_values import SecretReader
     from engine.snapshots.store import SnapshotStore
 
 Log = Callable[[Stream, bytes], None]
@@ -33,6 +34,8 @@ class StepContext:
     """Finds the sandbox when first needed: a build whose steps are all file operations needs none."""
     log: Log
     secrets: Mapping[str, Secret]
+    reader: SecretReader
+    """Reads their values."""
     agents: Mapping[str, SSHAgent]
     allowed: frozenset[str]
     """Entitlements that hold for this vertex."""

@@ -110,7 +110,7 @@ class ExecOperation:
             user = find_user(context.snapshots.tree(base), self._meta.user)
         except UserNotFoundError as error:
             raise StepError(f'process "{self._command}" did not complete successfully: {error}') from error
-        env = self._environment(user.home, context, mounts.secrets)
+        env = await self._environment(user.home, context, mounts.secrets)
         async with AsyncExitStack() as opened:
             shown = await mounts.others(opened)
             check_nested(shown)
@@ -179,7 +179,7 @@ class ExecOperation:
             architecture=self._vertex.op.platform.architecture if self._vertex.op.platform else "",
         )
 
-    def _environment(self, home: str, context: StepContext, secrets: list[bytes]) -> tuple[str, ...]:
+    async def _environment(self, home: str, context: StepContext, secrets: list[bytes]) -> tuple[str, ...]:
         """As BuildKit gives it. Values of secrets go into `secrets`, too."""
         from engine.ops.step_secrets import secret_value
 
@@ -187,7 +187,7 @@ class ExecOperation:
         env.setdefault("PATH", DEFAULT_PATH)
         env |= _proxies(self._meta.proxy_env or ProxyEnv())
         for item in self._op.secretenv:
-            value = secret_value(context.secrets, item.id, item.optional)
+            value = await secret_value(context, item.id, item.optional)
             if value is not None and b"\0" in value:
                 raise StepError(f"secret {item.id} holds a zero byte, and no environment variable can")
             secrets += [value] if value is not None else []

@@ -16,7 +16,7 @@ import trio
 
 from engine.cache.mounts import Seed
 from engine.errors import StepError
-from engine.llb.ops import NO_OUTPUT, SCRATCH, Mount, MountType
+from engine.llb.ops import NO_OUTPUT, SCRATCH, Mount, MountType, SecretOpt
 from engine.ops.context import StepContext
 from engine.ops.step_secrets import agent_paths, secret_value
 from engine.results import LocalTree, Result, Snapshot
@@ -148,7 +148,7 @@ class ExecMounts:
         if item.mount_type is MountType.CACHE:
             return Shown(dest, await self._cache(item, opened), item.readonly)
         if item.mount_type is MountType.SECRET:
-            return await trio.to_thread.run_sync(self._secret, item, dest, number)
+            return await self._secret(item, dest, number)
         if item.mount_type is MountType.SSH:
             return await self._agent(item, dest, number, opened)
         return Shown(dest, await trio.to_thread.run_sync(self._bind, item, number), item.readonly)
@@ -197,14 +197,17 @@ class ExecMounts:
             seed = Seed(f"{origin}:{path}", tree, path)
         return await opened.enter_async_context(self._context.mounts.acquire(option.id, option.sharing, seed))
 
-    def _secret(self, item: Mount, dest: str, number: int) -> Shown | None:
+    async def _secret(self, item: Mount, dest: str, number: int) -> Shown | None:
         option = item.secret_opt
         if option is None:
             raise StepError(f"the secret mount at {item.dest} names no secret")
-        value = secret_value(self._context.secrets, option.id, option.optional)
+        value = await secret_value(self._context, option.id, option.optional)
         if value is None:
             return None
         self.secrets.append(value)
+        return Shown(dest, await trio.to_thread.run_sync(self._secret_file, option, value, number), noexec=True)
+
+    def _secret_file(self, option: SecretOpt, value: bytes, number: int) -> Path:
         folder = self.folder / f"secret-{number}"
         folder.mkdir(mode=0o700)
         namespace.enter()
@@ -216,7 +219,7 @@ class ExecMounts:
             stream.write(value)
         os.chown(file, option.uid, option.gid)
         os.chmod(file, option.mode & 0o777)
-        return Shown(dest, file, noexec=True)
+        return file
 
     async def _agent(self, item: Mount, dest: str, number: int, opened: AsyncExitStack) -> Shown | None:
         option = item.ssh_opt

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import posixpath
 import shutil
-from collections.abc import Mapping
 from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
@@ -21,13 +20,12 @@ from engine import oci
 from engine.digests import Digest, hex_of, parse_digest, sha256
 from engine.errors import SPACE_HINT, SourceError, StateError
 from engine.llb.definition import Vertex
-from engine.request import Secret
 from engine.results import LayerID, Snapshot
 from engine.snapshots.store import Progress, SnapshotStore
 from engine.sources.contract import Resolved
 from engine.sources.downloads import Download, Downloader, redacted
 from engine.sources.image import source_key
-from engine.sources.secrets import find_secret
+from engine.sources.secrets import GivenSecrets
 
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
@@ -47,7 +45,7 @@ class HttpSource:
         fetcher: LayerFetcher,
         snapshots: SnapshotStore,
         blobs: BlobStore,
-        secrets: Mapping[str, Secret],
+        secrets: GivenSecrets,
     ) -> None:
         source = vertex.op.source
         assert source is not None
@@ -62,7 +60,7 @@ class HttpSource:
 
     async def resolve(self) -> Resolved:
         """Asks the server whether what is here is still right, and fetches the file if not."""
-        got = await self._downloader.fetch(self._url, self._headers(), self._checksum())
+        got = await self._downloader.fetch(self._url, await self._headers(), self._checksum())
         key = self._key(got)
         layer = LayerID(f"http-{hex_of(key)[:48]}")
 
@@ -84,21 +82,21 @@ class HttpSource:
         except ValueError as error:
             raise SourceError(f"the checksum of {redacted(self._url)} is {error}") from error
 
-    def _headers(self) -> dict[str, str]:
+    async def _headers(self) -> dict[str, str]:
         """The headers that the vertex asks for, and who we are there, if a secret says so."""
         prefix = "http.header."
         headers = {k.removeprefix(prefix): v for k, v in self._attrs.items() if k.startswith(prefix)}
         if name := self._attrs.get("http.authheadersecret"):
-            value = find_secret(self._secrets, name)
+            value = await self._secrets.find(name)
             if value is None:
                 raise SourceError(
                     f"the secret {name} is needed for {redacted(self._url)}", hint=f"give --secret id={name},…"
                 )
             return {**headers, "authorization": value}
         host = urlsplit(self._url).hostname or ""
-        if value := find_secret(self._secrets, f"HTTP_AUTH_HEADER_{host}"):
+        if value := await self._secrets.find(f"HTTP_AUTH_HEADER_{host}"):
             return {**headers, "authorization": value}
-        if value := find_secret(self._secrets, f"HTTP_AUTH_TOKEN_{host}"):
+        if value := await self._secrets.find(f"HTTP_AUTH_TOKEN_{host}"):
             return {**headers, "authorization": f"Bearer {value}"}
         return headers
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from engine.errors import DefinitionError
 from engine.llb.definition import Vertex
-from engine.request import Secret
 from engine.sources.contract import Source
 from engine.sources.pins import Pins
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from engine.sources.downloads import Downloader
     from engine.sources.image import ImageResolver
     from engine.sources.repositories import Repositories
+    from engine.sources.secrets import GivenSecrets
     from engine.state import State
 
 
@@ -37,17 +37,18 @@ class SourceContext:
         blobs: BlobStore,
         registries: Callable[[], Registries],
         folders: Mapping[str, Path],
-        secrets: Mapping[str, Secret] | None = None,
+        secrets: GivenSecrets | None = None,
         pins: Pins | None = None,
     ) -> None:
         from engine.sources.fetch import LayerFetcher
+        from engine.sources.secrets import GivenSecrets
 
         self.state = state
         self.snapshots = snapshots
         self.blobs = blobs
         self.registries = registries
         self.folders = folders
-        self.secrets = secrets or {}
+        self.secrets = secrets or GivenSecrets()
         self.pins = pins or Pins()
         self.fetcher = LayerFetcher(state, snapshots, blobs, registries)
         snapshots.register_fetcher(self.fetcher)

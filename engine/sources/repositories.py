@@ -12,10 +12,9 @@ import trio
 
 from engine.errors import SourceError
 from engine.locks import file_lock
-from engine.request import Secret
 from engine.sources.git_process import Access, check_remote, git, shown
 from engine.sources.pins import PinKind, Pins
-from engine.sources.secrets import find_secret
+from engine.sources.secrets import GivenSecrets
 from engine.state import State
 from engine.values import frozen
 
@@ -50,7 +49,7 @@ def is_commit(text: str) -> bool:
 class Repositories:
     """All repositories that sources name. A ref is looked up once in the life of this object."""
 
-    def __init__(self, state: State, secrets: Mapping[str, Secret], pins: Pins | None = None) -> None:
+    def __init__(self, state: State, secrets: GivenSecrets, pins: Pins | None = None) -> None:
         self._pins = pins or Pins()
         self._state = state
         self._secrets = secrets
@@ -84,7 +83,7 @@ class Repositories:
             ["ls-remote", "--symref", "--", remote.url, wanted, f"{wanted}^{{}}"],
             what=f"look up {wanted} of {shown(remote.url)}",
             remote=remote.url,
-            access=self._access(remote),
+            access=await self._access(remote),
         )
         found: dict[str, str] = {}
         default = "HEAD"
@@ -142,7 +141,7 @@ class Repositories:
                     ],
                     what=f"fetch {meaning.commit[:12]} of {shown(remote.url)}",
                     remote=remote.url,
-                    access=self._access(remote),
+                    access=await self._access(remote),
                     folder=mirror,
                 )
             except SourceError as failed:
@@ -162,16 +161,16 @@ class Repositories:
             return False
         return True
 
-    def _access(self, remote: Remote) -> Access:
+    async def _access(self, remote: Remote) -> Access:
         """The secrets for a remote, those for its host by name first (`GIT_AUTH_TOKEN.github.com`)."""
         known_hosts = self._known_hosts(remote.known_hosts) if remote.known_hosts else None
         host = urlsplit(remote.url).hostname if "://" in remote.url else None
         if host is None or not remote.url.startswith("http"):
             return Access(known_hosts=known_hosts)
         for suffix in (f".{host}", ""):
-            if remote.header_secret and (header := find_secret(self._secrets, remote.header_secret + suffix)):
+            if remote.header_secret and (header := await self._secrets.find(remote.header_secret + suffix)):
                 return Access(header)
-            if remote.token_secret and (token := find_secret(self._secrets, remote.token_secret + suffix)):
+            if remote.token_secret and (token := await self._secrets.find(remote.token_secret + suffix)):
                 return Access.of_token(token)
         return Access()
 

@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
-from engine.errors import SourceError
+from engine.errors import SourceError, StepError
 from engine.request import Secret
-
-MAX_SECRET = 500 << 10
-"""Bytes, as BuildKit limits them."""
+from engine.secret_values import SecretReader
 
 
-def find_secret(secrets: Mapping[str, Secret], name: str) -> str | None:
-    """The value of a secret, without the line break at its end; None if it was not given.
+class GivenSecrets:
+    """The secrets that a build was given, by name."""
 
-    Raises:
-        SourceError: if it was given, but cannot be read.
-    """
-    secret = secrets.get(name)
-    if secret is None:
-        return None
-    if secret.env is not None:
-        return os.environ.get(secret.env)
-    if secret.path is None:
-        return os.environ.get(name)
-    try:
-        with secret.path.open("rb") as file:
-            data = file.read(MAX_SECRET + 1)
-        if len(data) > MAX_SECRET:
-            raise SourceError(f"the secret {name} is bigger than {MAX_SECRET} bytes")
-        return data.decode().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(f"cannot read the secret {name} from {secret.path}: {error}") from error
+    def __init__(self, secrets: Mapping[str, Secret] | None = None, reader: SecretReader | None = None) -> None:
+        """`secrets` may grow while sources are open."""
+        self._secrets = {} if secrets is None else secrets
+        self._reader = reader or SecretReader()
+
+    async def find(self, name: str) -> str | None:
+        """The value of a secret, without the line break at its end; None if it was not given.
+
+        Raises:
+            SourceError: if it was given, but cannot be read.
+        """
+        secret = self._secrets.get(name)
+        if secret is None:
+            return None
+        try:
+            value = await self._reader.read(secret)
+            return None if value is None else value.decode().rstrip("\r\n")
+        except StepError as error:
+            raise SourceError(error.message, hint=error.hint) from error
+        except UnicodeDecodeError:
+            raise SourceError(f"the secret {name} is no text") from None

@@ -114,6 +114,20 @@ def test_files_are_left_out_of_it_where_the_environment_says_so(request_for: Req
     assert missing(request_for("host", env=env)) == ["--allow network.host"]
 
 
+def test_a_command_is_allowed_word_by_word(tmp_path: Path) -> None:
+    (tmp_path / "bakery.hcl").write_text('target "t" { secret = ["id=k,command=pass show k"] }')
+
+    def asked(*allow: str, **more: object) -> list[str]:
+        request = LoadRequest(cwd=tmp_path, targets=("t",), env={}, allow=allow, **more)  # type: ignore[arg-type]
+        return [problem.hint for problem in check_allowed(load(request), request)]
+
+    assert asked() == ["--allow 'secret.command=pass show k'"]
+    assert asked("secret.command=pass show") == asked("fs=*") == asked()
+    assert asked("secret.command=pass show k") == asked("secret.command") == []
+    assert asked(overrides=("t.secret.k=command=other",)) == []
+    assert asked(overrides=("t.tags=command=other",)) == asked()
+
+
 def test_unknown_grants_are_said_so(request_for: Requests) -> None:
     with pytest.raises(BakeryError, match="unknown entitlement key nothing"):
         missing(request_for("harmless", allow=("nothing",)))

@@ -148,6 +148,20 @@ target "a" {
     assert targets["b"].context == "services/b"
 
 
+def test_secrets_from_commands_are_for_own_files(write: Write) -> None:
+    text = 'target "t" { secret = [{ id = "k", command = "pass show k" }, "id=l,command=echo a=b"] }\n'
+    one, other = loaded(write(bakery_hcl=text), "t").targets["t"].secret
+    assert (one.command, other.command) == ("pass show k", "echo a=b")
+    yaml = "targets:\n  t:\n    secret: [{id: k, command: pass show k}]\n"
+    assert loaded(write(bakery_hcl="", bakery_yaml=yaml), "t").targets["t"].secret == (one,)
+    with pytest.raises(BakeryError, match="for bakery's own files"):
+        loaded(write(**{"docker-bake_hcl": text}), "t")
+    write(**{"docker-bake_hcl": "", "bakery_yaml": ""})
+    for wrong in ("id=k,command=x,src=y", "id=k,env=X,command=x"):
+        with pytest.raises(BakeryError, match="not from both"):
+            loaded(write(bakery_hcl=f'target "t" {{ secret = ["{wrong}"] }}\n'), "t")
+
+
 def test_recursive_includes_end(write: Write) -> None:
     folder = write(
         bakery_hcl='include = ["other.bakery.hcl"]\ntarget "a" {}\n',

@@ -18,6 +18,7 @@ from engine.ops.exec import ExecOperation
 from engine.request import Secret, SSHAgent
 from engine.results import Result, Snapshot
 from engine.sandbox import find_runtime
+from engine.secret_values import SecretReader
 from engine.snapshots.store import SnapshotStore
 from engine.state import State
 
@@ -39,6 +40,7 @@ class Kitchen:
         self.store = SnapshotStore(self.state)
         self.caches = CacheMounts(self.state, self.store)
         self.runtime = find_runtime(runtime, self.state)
+        self.reader = SecretReader()
         self.said = b""
         self.platform: Platform | None = None
         self.resources: LinuxResources | None = None
@@ -86,6 +88,7 @@ class Kitchen:
             runtime=lambda: self.runtime,
             log=self._log,
             secrets={item.id: item for item in secrets},
+            reader=self.reader,
             agents={item.id: item for item in agents},
             allowed=frozenset(allowed),
             log_path=self.state.logs / "build" / "step.log",

@@ -39,6 +39,7 @@ from engine.ops.file import FileOperation
 from engine.ops.merge import MergeOperation
 from engine.ops.passthrough import PassthroughOperation
 from engine.results import LocalTree, Result, Snapshot
+from engine.secret_values import SecretReader
 from engine.snapshots.store import SnapshotStore
 from engine.sources.folder import ChangedError, Folder
 from engine.state import State
@@ -86,6 +87,7 @@ class Kitchen:
             runtime=None,  # type: ignore[arg-type]
             log=lambda _stream, data: self.said.append(data),
             secrets={},
+            reader=SecretReader(),
             agents={},
             allowed=frozenset(),
         )

@@ -21,6 +21,7 @@ from engine.results import Snapshot
 from engine.snapshots.store import SnapshotStore
 from engine.sources.contract import Resolved, Timed
 from engine.sources.opening import SourceContext, open_source
+from engine.sources.secrets import GivenSecrets
 from engine.state import State
 from engine.tree import Tree
 
@@ -53,7 +54,7 @@ class Workbench:
         async def main() -> T:
             async with Registries(RegistrySettings(), CredentialStore({"DOCKER_CONFIG": "/none"}), QUICK) as registries:
                 context = SourceContext(
-                    self.state, self.snapshots, self.blobs, lambda: registries, self.folders, self.secrets
+                    self.state, self.snapshots, self.blobs, lambda: registries, self.folders, GivenSecrets(self.secrets)
                 )
                 with trio.fail_after(30):
                     return await work(context)

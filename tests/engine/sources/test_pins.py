@@ -42,7 +42,7 @@ class Sources:
 
         async def run() -> str:
             blobs = BlobStore(self.state)
-            context = SourceContext(self.state, self.snapshots, blobs, lambda: None, {}, {}, pins)  # type: ignore[arg-type, return-value]
+            context = SourceContext(self.state, self.snapshots, blobs, lambda: None, {}, None, pins)  # type: ignore[arg-type, return-value]
             found = (await open_source(vertex, context).resolve()).result
             assert isinstance(found, Snapshot)
             await self.snapshots.ensure(found, lambda *_: None)

@@ -1,0 +1,88 @@
+"""Values of secrets: from files, variables and commands. The last are run once, and never quoted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from engine.errors import StepError
+from engine.request import Secret
+from engine.secret_values import MAX_SECRET, SecretReader
+
+Read = Callable[[Secret], bytes | None]
+
+
+@pytest.fixture
+def read() -> Read:
+    reader = SecretReader()
+    return lambda secret: trio.run(reader.read, secret)
+
+
+def test_files_and_variables(read: Read, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "token").write_bytes(b"value\n")
+    assert read(Secret("t", tmp_path / "token")) == b"value\n"
+    monkeypatch.setenv("TOKEN", "given")
+    assert read(Secret("t", env="TOKEN")) == b"given"
+    monkeypatch.delenv("TOKEN")
+    assert read(Secret("t", env="TOKEN")) is None
+    with pytest.raises(StepError, match="secret t: cannot read .*/none: No such file"):
+        read(Secret("t", tmp_path / "none"))
+
+
+def test_a_command_says_the_value_in_its_folder_without_the_last_line_break(read: Read, tmp_path: Path) -> None:
+    assert read(Secret("t", tmp_path, command="pwd; echo 'two words'")) == f"{tmp_path}\ntwo words".encode()
+
+
+def test_a_command_is_run_once_however_many_ask(tmp_path: Path) -> None:
+    reader = SecretReader()
+    command = "echo x >> runs; sleep 0.1; wc -l < runs"
+
+    async def ask_often() -> list[bytes | None]:
+        said: list[bytes | None] = []
+
+        async def ask(id: str) -> None:
+            said.append(await reader.read(Secret(id, tmp_path, command=command)))
+
+        async with trio.open_nursery() as nursery:
+            for id in ("a", "b", "a"):
+                nursery.start_soon(ask, id)
+        return said
+
+    assert trio.run(ask_often) == [b"1", b"1", b"1"]
+    reader.forget()
+    assert trio.run(ask_often) == [b"2", b"2", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("command", "problem"),
+    [
+        ("echo hush; echo hush >&2; exit 3", "secret t: its command `.*` ended with exit code 3"),
+        ("kill -9 $$", "was ended by SIGKILL"),
+        ("true", "wrote nothing"),
+        ("no-such-command", "ended with exit code 127"),
+        (f"head -c {MAX_SECRET + 1} /dev/zero", "secret t is longer than 500 KiB"),
+        ("while echo too much; do :; done", "secret t is longer than 500 KiB"),
+    ],
+)
+def test_a_command_that_fails_is_named_and_not_quoted(read: Read, command: str, problem: str) -> None:
+    with pytest.raises(StepError, match=problem) as caught:
+        read(Secret("t", command=command))
+    assert "hush" not in caught.value.message.replace(command, "")
+    assert "hush" not in caught.value.hint
+
+
+def test_a_folder_that_is_not_there_is_an_error(read: Read, tmp_path: Path) -> None:
+    with pytest.raises(StepError, match="cannot be run: .*none"):
+        read(Secret("t", tmp_path / "none", command="echo x"))
+
+
+def test_a_command_ends_with_the_build(tmp_path: Path) -> None:
+    async def give_up() -> None:
+        with trio.move_on_after(0.2):
+            await SecretReader().read(Secret("t", tmp_path, command="echo $$ > pid; exec sleep 1000"))
+
+    trio.run(give_up)
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
