@@ -46,6 +46,7 @@ LINES: list[set[str]] = [
         "engine.leases",
         "engine.salvage",
         "engine.reconcile",
+        "engine.secret_values",
     },
     {
         "engine.request",
