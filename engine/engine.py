@@ -58,8 +58,9 @@ class Engine:
     ) -> AsyncIterator[Engine]:
         """An engine over the state folder `root` (see `engine.state.default_root`), closed when the block ends.
 
-        `runtime` names the sandbox (`bubblewrap`, `crun`, `runc`), empty for the default. Who is not root becomes root
-        in a user namespace here, which a process with several threads cannot; see `engine.snapshots.user_namespace`.
+        `runtime` names the sandbox (`native`, `bubblewrap`, `crun`, `runc`), empty for the default. Who is not root
+        becomes root in a user namespace here, which a process with several threads cannot; see
+        `engine.snapshots.user_namespace`.
         `pins` says what names of sources are to mean, and collects what they do.
 
         Raises:

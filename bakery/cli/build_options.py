@@ -68,7 +68,9 @@ _KEYS = (
 
 _ENGINE = (
     click.option("root", "--root", metavar="DIR", envvar="BAKERY_ROOT", help="The state folder."),
-    click.option("runtime", "--runtime", metavar="NAME", default="", help="What runs steps: bubblewrap, crun, runc."),
+    click.option(
+        "runtime", "--runtime", metavar="NAME", default="", help="What runs steps: native, bubblewrap, crun, runc."
+    ),
 )
 
 

@@ -40,7 +40,7 @@ def as_text(machine: Machine) -> str:
     """What people read."""
     from bakery.console.text import binary_size
 
-    found = [(r.name, f"{r.version} ({r.path})" if r.path else "not installed") for r in machine.runtimes]
+    found = [(r.name, f"{r.version} ({r.path})" if r.path else "not here") for r in machine.runtimes]
     rows = [
         ("bakery", [f"{VERSION} (Python {platform.python_version()})"]),
         ("machine", [f"{machine.system} {machine.kernel}, {machine.architecture}"]),

@@ -4,7 +4,7 @@ The user's is `$BAKERY_CONFIG`, else `$XDG_CONFIG_HOME/bakery/config.toml`, else
 command's flag comes before the environment, that before the project's file, that before the user's:
 
     root = "cache"                # the state folder; in a project's file it must lie within the project
-    runtime = "crun"              # what runs steps: bubblewrap, crun, runc
+    runtime = "crun"              # what runs steps: native, bubblewrap, crun, runc
     progress = "plain"            # as --progress
     max-parallelism = 8           # as --jobs
     file-relative-paths = true    # as --file-relative-paths

@@ -16,7 +16,7 @@ from engine.cache.export_policy import ExportPolicy, ExportRule, When
 from engine.cache.policy import DiskSpace, Limits, Rule
 
 MAX_SIZE = 1 << 20
-_RUNTIMES = ("bubblewrap", "crun", "runc")
+_RUNTIMES = ("native", "bubblewrap", "crun", "runc")
 _PROGRESS = ("auto", "none", "plain", "quiet", "rawjson", "tty")
 
 T = TypeVar("T")

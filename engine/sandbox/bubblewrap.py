@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,10 +14,11 @@ from engine.errors import StepError
 from engine.events import Stream
 from engine.llb.ops import NetMode, SecurityMode
 from engine.sandbox import emulation, process
-from engine.sandbox.cgroups import limited
+from engine.sandbox.cgroups import within_limits
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
 from engine.sandbox.entry import NOT_EXECUTABLE, entry, joined_to_groups, not_executable
+from engine.sandbox.file_system import device_nodes
 from engine.snapshots import user_namespace
 from engine.snapshots.user_namespace import Ids
 
@@ -28,7 +28,7 @@ _CHILD = re.compile(rb'"child-pid": (\d+)')
 
 
 class Bubblewrap:
-    """The default runtime: a few milliseconds a step, no daemon, nothing on disk."""
+    """Runs steps with `bwrap`: a few milliseconds a step, no daemon, nothing on disk."""
 
     name = "bubblewrap"
 
@@ -41,15 +41,11 @@ class Bubblewrap:
         All processes of the step have `no_new_privs`, for bubblewrap knows no other way: set-user-ID programs, such as
         sudo in the hands of an ordinary user, give no privileges. An OCI runtime does without it, as BuildKit does.
         """
-        if step.resources is None:
-            return await self._run(step, root, output, ())
-        async with limited(step.resources) as limits:
-            for refused in limits.refused:
-                output(Stream.STDERR, f"bakery: the step is not limited as it should be: {refused}\n".encode())
-            ended = await self._run(step, root, output, limits.processes)
-            if ended.code and limits.was_killed():
-                output(Stream.STDERR, b"bakery: the step needed more memory than it may have\n")
-            return ended
+
+        async def run(groups: Sequence[int]) -> Exit:
+            return await self._run(step, root, output, groups)
+
+        return await within_limits(step, output, run)
 
     async def _run(self, step: Step, root: Path, output: Output, groups: Sequence[int]) -> Exit:
         """`groups` are open files that join a control group."""
@@ -63,7 +59,7 @@ class Bubblewrap:
                 info_end.close()
                 status_end.close()
 
-            async def find_init() -> int | None:
+            async def find_init(_: int) -> int | None:
                 await trio.lowlevel.wait_readable(info.fileno())
                 # Not yet whole JSON, perhaps: what follows is written when the step's namespaces are there.
                 found = _CHILD.search(info.read(_INFO) or b"")
@@ -120,7 +116,7 @@ def _arguments(step: Step, root: Path, info: int, confined: bool) -> Iterator[st
         # Either it stays, or it is covered: in a user namespace /sys can be mounted only where one is seen already.
         yield from ("--bind" if insecure else "--ro-bind", "/sys", "/sys")
     if insecure:
-        for device in _devices():
+        for device in device_nodes():
             yield from ("--dev-bind", device, device)
     for mount in step.mounts:
         yield from _mount(mount)
@@ -137,10 +133,3 @@ def _mount(mount: BindMount | TmpfsMount) -> Iterator[str]:
     if mount.size:
         yield from ("--size", str(mount.size))
     yield from ("--tmpfs", mount.dest)
-
-
-def _devices() -> list[str]:
-    """The device nodes of this machine, for a step that may have all of them."""
-    with os.scandir("/dev") as entries:
-        kinds = ((item.path, item.stat(follow_symlinks=False).st_mode) for item in entries)
-        return sorted(path for path, mode in kinds if stat.S_ISCHR(mode) or stat.S_ISBLK(mode))

@@ -8,13 +8,15 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
 
+from engine.events import Stream
 from engine.llb.ops import LinuxResources
+from engine.sandbox.contract import Exit, Output, Step
 
 _ROOT = Path("/sys/fs/cgroup")
 _numbers = itertools.count()
@@ -58,6 +60,19 @@ async def limited(resources: LinuxResources) -> AsyncIterator[Limits]:
         with trio.CancelScope(shield=True):
             for folder in limits.folders:
                 await _remove(folder)
+
+
+async def within_limits(step: Step, output: Output, run: Callable[[Sequence[int]], Awaitable[Exit]]) -> Exit:
+    """Runs a step within the limits that it asks for; `run` is given the open files by which its processes join."""
+    if step.resources is None:
+        return await run(())
+    async with limited(step.resources) as limits:
+        for refused in limits.refused:
+            output(Stream.STDERR, f"bakery: the step is not limited as it should be: {refused}\n".encode())
+        ended = await run(limits.processes)
+        if ended.code and limits.was_killed():
+            output(Stream.STDERR, b"bakery: the step needed more memory than it may have\n")
+        return ended
 
 
 def is_unified() -> bool:

@@ -1,4 +1,4 @@
-"""The one place where a step starts and dies, as a contract: bubblewrap and OCI runtimes implement it alike."""
+"""The one place where a step starts and dies, as a contract that the runtimes implement alike."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """As `--runtime` takes it: `bubblewrap`, `crun`, `runc`."""
+        """As `--runtime` takes it: `native`, `bubblewrap`, `crun`, `runc`."""
         ...
 
     async def run(self, step: Step, root: Path, output: Output) -> Exit:

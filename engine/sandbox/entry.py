@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import StepError
 from engine.llb.ops import SecurityMode
+from engine.sandbox.calls import AT_FDCWD, Calls, StepCalls
 from engine.sandbox.contract import Step
 from engine.sandbox.defaults import (
     CAPABILITIES,
@@ -24,7 +25,7 @@ from engine.sandbox.defaults import (
     RLIMITS,
     mask_of,
 )
-from engine.sandbox.launcher import Argument, Launcher, Words, strings
+from engine.sandbox.launcher import Words, strings
 from engine.sandbox.seccomp import filter_program
 from engine.snapshots import user_namespace
 from engine.snapshots.kernel import (
@@ -45,46 +46,16 @@ NOT_EXECUTABLE = b"x"
 """Written after it, when no program could be executed; the exit code is then 1, as with BuildKit."""
 
 # linux/prctl.h, linux/capability.h, linux/seccomp.h, linux/close_range.h
-_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 1, 24, 47, 4
+_PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 24, 47, 4
 _CAPABILITY_VERSION_3 = 0x20080522
 _SECCOMP_SET_MODE_FILTER = 1
 _CLOSE_RANGE_CLOEXEC = 4
 _ALL_FDS = 0xFFFFFFFF
-_AT_FDCWD = -100
 _TIOCSCTTY = 0x540E
-_STDIN_KEPT = 200
-"""A descriptor that nobody uses."""
-_SIGKILL = 9
 _SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 
-class Entry:
-    """A launcher whose failures have names."""
-
-    def __init__(self) -> None:
-        self._launcher = Launcher()
-        self._problems: list[str] = []
-
-    def must(self, problem: str, name: str, *arguments: Argument) -> None:
-        """A call without which the step does not start."""
-        if problem not in self._problems:
-            self._problems.append(problem)
-        self._launcher.call(name, *arguments, failure=self._problems.index(problem) + 1)
-
-    def may(self, name: str, *arguments: Argument) -> None:
-        """A call that may fail."""
-        self._launcher.call(name, *arguments)
-
-    def problem(self, exit_code: int) -> str:
-        """What failed, if this is the exit code of a call that did."""
-        return self._problems[exit_code - 1] if 0 < exit_code <= len(self._problems) else ""
-
-    def memory_file(self) -> int:
-        """See `Launcher.memory_file`."""
-        return self._launcher.memory_file()
-
-
-def entry(step: Step, status: int, own_sys: bool = True) -> Entry:
+def entry(step: Step, status: int, own_sys: bool = True) -> StepCalls:
     """The way into a step under bubblewrap; `status` is the number of the status pipe in the new process.
 
     `own_sys` says whether it mounts a /sys of its own; else there is this machine's.
@@ -93,35 +64,54 @@ def entry(step: Step, status: int, own_sys: bool = True) -> Entry:
         StepError: for a limit that does not exist.
         UnsupportedError: on a machine without a launcher.
     """
-    calls = Entry()
-    _bound_processes(calls)
-    _mounts(calls, step.security is SecurityMode.INSECURE, own_sys)
-    _last_calls(calls, step, status)
+    calls = StepCalls(status)
+    insecure = step.security is SecurityMode.INSECURE
+    calls.may("unlinkat", AT_FDCWD, "/dev/core", 0)  # bwrap makes it, Docker does not
+    if own_sys:
+        calls.must("cannot mount /sys", "mount", "sysfs", "/sys", "sysfs", _SAFE | (0 if insecure else MS_RDONLY), 0)
+    else:
+        calls.must("cannot hide control groups", "mount", "tmpfs", "/sys/fs/cgroup", "tmpfs", MS_RDONLY | _SAFE, 0)
+    if insecure:
+        for path in READONLY_PATHS:  # bwrap has made some of them read-only
+            calls.may("mount", 0, path, 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
+    entered(calls, step)
     return calls
 
 
-def container_entry(step: Step, status: int) -> Entry:
+def entered(calls: StepCalls, step: Step) -> None:
+    """Adds what is left to do once a step's namespaces and mounts are there.
+
+    Raises:
+        StepError: for a limit that does not exist.
+    """
+    _bound_processes(calls)
+    if step.security is not SecurityMode.INSECURE:
+        _protect(calls)
+    _last_calls(calls, step)
+
+
+def container_entry(step: Step, status: int) -> StepCalls:
     """The same where an OCI runtime has done the mounts."""
-    calls = Entry()
+    calls = StepCalls(status)
     calls.may("mount", 0, "/proc/sys", 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
     _bound_processes(calls)
     if step.security is not SecurityMode.INSECURE:
         calls.may("mount", 0, "/proc/sys", 0, MS_REMOUNT | MS_BIND | MS_RDONLY | _SAFE, 0)
         _close_to_devices(calls, MS_RDONLY if step.readonly_root else 0)
-    _last_calls(calls, step, status)
+    _last_calls(calls, step)
     return calls
 
 
-def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespace: int | None = None) -> Entry:
+def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespace: int | None = None) -> Calls:
     """A program on this machine that dies with the thread that starts it, in a user namespace if one is given.
 
     `files` are descriptors that it finds under other numbers: those that it has to be given as, by those that they are
     inherited as.
     """
-    calls = Entry()
+    calls = Calls()
     if user_namespace is not None:
         calls.must("cannot enter the user namespace for emulation", "setns", user_namespace, CLONE_NEWUSER)
-    calls.must("cannot bind the runtime to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    calls.die_with_parent()
     for inherited, number in files.items():
         calls.must("cannot hand a file on", "dup3", inherited, number, 0)
     calls.may("close_range", max(files.values()) + 1, _ALL_FDS, _CLOSE_RANGE_CLOEXEC)
@@ -129,19 +119,19 @@ def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespac
     return calls
 
 
-def joined_to_groups(args: Sequence[str], groups: Sequence[int]) -> Entry:
+def joined_to_groups(args: Sequence[str], groups: Sequence[int]) -> Calls:
     """A program on this machine that first joins control groups, by open files that take process numbers."""
-    calls = Entry()
+    calls = Calls()
     for group in groups:
         calls.must("cannot join a control group", "write", group, "0", 1)
     calls.must(f"cannot run {args[0]}", "execve", args[0], strings(args), strings([]))
     return calls
 
 
-def _last_calls(calls: Entry, step: Step, status: int) -> None:
+def _last_calls(calls: StepCalls, step: Step) -> None:
     insecure = step.security is SecurityMode.INSECURE
+    calls.may("setsid")  # else `kill 0` in the step would reach those who watch it
     if step.terminal is not None:
-        calls.may("setsid")
         calls.may("ioctl", 0, _TIOCSCTTY, 0)
     calls.may("umask", 0o022)
     _limits(calls, step)
@@ -152,27 +142,16 @@ def _last_calls(calls: Entry, step: Step, status: int) -> None:
             "cannot filter system calls", "seccomp", _SECCOMP_SET_MODE_FILTER, 0, Words((len(program) // 8, program))
         )
     _identity(calls, step, frozenset(CAPABILITIES) if insecure else DEFAULT_CAPABILITIES)
-    # The kernel forgets this one when ids change, so what the runtime has set no longer counts.
-    calls.must("cannot bind the step to its parent", "prctl", _PR_SET_PDEATHSIG, _SIGKILL)
+    calls.die_with_parent()
     calls.may("close_range", 3, _ALL_FDS, _CLOSE_RANGE_CLOEXEC)
-    _execute(calls, step, status)
+    _execute(calls, step)
 
 
-def _bound_processes(calls: Entry) -> None:
+def _bound_processes(calls: StepCalls) -> None:
     """A step that starts processes without end comes to an end itself, and so does one that takes all memory."""
     if _own_pid_limit():
-        _write(calls, "/proc/sys/kernel/pid_max", str(PROCESSES))
-    _write(calls, "/proc/self/oom_score_adj", str(OOM_SCORE))
-
-
-def _write(calls: Entry, path: str, text: str) -> None:
-    """The number of a file that is opened is not known in advance, but for the lowest that is free."""
-    calls.may("dup3", 0, _STDIN_KEPT, 0)
-    calls.may("close", 0)
-    calls.may("openat", _AT_FDCWD, path, os.O_WRONLY, 0)
-    calls.may("write", 0, text, len(text))
-    calls.may("dup3", _STDIN_KEPT, 0, 0)
-    calls.may("close", _STDIN_KEPT)
+        calls.write("/proc/sys/kernel/pid_max", str(PROCESSES))
+    calls.write("/proc/self/oom_score_adj", str(OOM_SCORE))
 
 
 @cache
@@ -182,17 +161,8 @@ def _own_pid_limit() -> bool:
     return release is not None and (int(release[1]), int(release[2])) >= (6, 14)
 
 
-def _mounts(calls: Entry, insecure: bool, own_sys: bool) -> None:
-    calls.may("unlinkat", _AT_FDCWD, "/dev/core", 0)  # bwrap makes it, Docker does not
-    if own_sys:
-        calls.must("cannot mount /sys", "mount", "sysfs", "/sys", "sysfs", _SAFE | (0 if insecure else MS_RDONLY), 0)
-    else:
-        problem = "cannot hide control groups"
-        calls.must(problem, "mount", "tmpfs", "/sys/fs/cgroup", "tmpfs", MS_RDONLY | _SAFE, 0)
-    if insecure:
-        for path in READONLY_PATHS:  # bwrap has made some of them read-only
-            calls.may("mount", 0, path, 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
-        return
+def _protect(calls: Calls) -> None:
+    """Makes settings of the kernel read-only, and hides what it tells of the machine."""
     for path in _present(READONLY_PATHS):
         problem = f"cannot make {path} read-only"
         calls.must(problem, "mount", path, path, 0, MS_BIND | MS_REC, 0)
@@ -205,7 +175,7 @@ def _mounts(calls: Entry, insecure: bool, own_sys: bool) -> None:
             calls.must(problem, "mount", "/dev/null", path, 0, MS_BIND, 0)
 
 
-def _close_to_devices(calls: Entry, root: int) -> None:
+def _close_to_devices(calls: Calls, root: int) -> None:
     """Nodes that a step makes lead nowhere, also where there is no control group of devices to see to it."""
     for name in (*DEVICES, "tty"):
         calls.must(f"cannot keep /dev/{name}", "mount", f"/dev/{name}", f"/dev/{name}", 0, MS_BIND, 0)
@@ -219,7 +189,7 @@ def _present(paths: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(path for path in paths if os.path.exists(path))
 
 
-def _limits(calls: Entry, step: Step) -> None:
+def _limits(calls: Calls, step: Step) -> None:
     for limit in step.ulimits:
         if limit.name not in RLIMITS:
             raise StepError(f"there is no ulimit called {limit.name}", hint=f"known are {', '.join(RLIMITS)}")
@@ -227,7 +197,7 @@ def _limits(calls: Entry, step: Step) -> None:
         calls.must(f"cannot set the ulimit {limit.name}", "prlimit64", 0, RLIMITS[limit.name], values, 0)
 
 
-def _identity(calls: Entry, step: Step, capabilities: frozenset[str]) -> None:
+def _identity(calls: Calls, step: Step, capabilities: frozenset[str]) -> None:
     for number in range(_last_capability() + 1):
         if number >= len(CAPABILITIES) or CAPABILITIES[number] not in capabilities:
             calls.must("cannot drop a capability", "prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
@@ -262,12 +232,12 @@ def not_executable(step: Step) -> bytes:
     return f"{step.args[0]}: no such program, or not executable\n".encode()
 
 
-def _execute(calls: Entry, step: Step, status: int) -> None:
-    calls.must("cannot report", "write", status, RUNNING, 1)
+def _execute(calls: StepCalls, step: Step) -> None:
+    calls.report(RUNNING, 1)
     arguments, environment = strings(step.args), strings(step.env)
     for path in _candidates(step):
         calls.may("execve", path, arguments, environment)
-    calls.may("write", status, NOT_EXECUTABLE, 1)
+    calls.report(NOT_EXECUTABLE, 1)
     calls.may("exit_group", 1)
 
 

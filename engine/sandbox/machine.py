@@ -9,6 +9,7 @@ import subprocess
 from engine import platforms
 from engine.errors import UnsupportedError
 from engine.sandbox import emulation
+from engine.sandbox.native import check_support
 from engine.sandbox.runtimes import NAMES, find_binary
 from engine.snapshots import user_namespace
 from engine.snapshots.store import SnapshotStore
@@ -21,7 +22,7 @@ _PATIENCE = 5.0
 
 @frozen
 class RuntimeFacts:
-    """A runtime of steps; `path` and `version` are empty if it is not installed."""
+    """A runtime of steps: where its program is, or `kernel` if it needs none. Both empty if it cannot be used here."""
 
     name: str
     path: str
@@ -91,6 +92,9 @@ def _users() -> str:
 
 def _runtime(name: str) -> RuntimeFacts:
     try:
+        if name == "native":
+            check_support()
+            return RuntimeFacts(name, "kernel", os.uname().release)
         binary = find_binary(name)
     except UnsupportedError:
         return RuntimeFacts(name, "", "")

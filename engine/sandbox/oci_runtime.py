@@ -58,7 +58,7 @@ class OCIRuntime:
             os.set_blocking(status.fileno(), False)
             pid_file = bundle / "pid"
 
-            async def find_init() -> int | None:
+            async def find_init(_: int) -> int | None:
                 await trio.lowlevel.wait_readable(status.fileno())
                 if not status.read(1):
                     return None

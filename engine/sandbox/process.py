@@ -1,8 +1,8 @@
 """A sandboxed process from its start to its end: its output is read, it is waited for, and it is ended when cancelled.
 
-The process that is started here (bwrap, crun, runc) *watches* the step. The step's own first process is process 1 of a
-PID namespace; the kernel ends everything else in the namespace before that one is gone, and the watcher goes after it.
-So when the watcher is gone, so are all.
+The process that is started here (one of ours, bwrap, crun, runc) *watches* the step. The step's own first process is
+process 1 of a PID namespace; the kernel ends everything else in the namespace before that one is gone, and the watcher
+goes after it. So when the watcher is gone, so are all.
 """
 
 from __future__ import annotations
@@ -66,8 +66,10 @@ def pipe(files: ExitStack) -> tuple[FileIO, FileIO]:
     return files.enter_context(FileIO(ends[0], "r")), files.enter_context(FileIO(ends[1], "w"))
 
 
-FindInit = Callable[[], Awaitable[int | None]]
-"""Finds the step's process 1 as this machine numbers it, None if it never started; returns when that is known."""
+FindInit = Callable[[int], Awaitable[int | None]]
+"""Finds a step's process 1 as this machine numbers it, by the number of its watcher; None if it never started.
+
+Returns when that is known."""
 
 
 async def run(command: Command, output: Output, find_init: FindInit, started: Callable[[], None]) -> int:
@@ -143,7 +145,7 @@ async def _gone(watcher: subprocess.Popen[bytes]) -> None:
 async def _end(watcher: subprocess.Popen[bytes], find_init: FindInit) -> None:
     init = None
     with trio.move_on_after(GRACE):
-        init = await find_init()
+        init = await find_init(watcher.pid)
     if init is None:
         _kill_all(watcher)
         await _gone(watcher)
@@ -191,17 +193,22 @@ async def _ask_to_end(init: int) -> None:
             os.close(handle)
 
 
+def children(pid: int) -> list[int]:
+    """The processes whose parent a process is; none if it is gone."""
+    found: list[int] = []
+    with suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children") as file:
+                found += map(int, file.read().split())
+    return found
+
+
 def _descendants(pid: int) -> list[int]:
     found, rest = [], [pid]
     while rest:
-        parent = rest.pop()
-        children: list[int] = []
-        with suppress(OSError):
-            for thread in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{thread}/children") as file:
-                    children += map(int, file.read().split())
-        found += children
-        rest += children
+        born = children(rest.pop())
+        found += born
+        rest += born
     return found
 
 

@@ -9,7 +9,8 @@ from engine.errors import UnsupportedError
 from engine.sandbox.contract import Runtime
 from engine.state import State
 
-NAMES = ("bubblewrap", "crun", "runc")
+NAMES = ("native", "bubblewrap", "crun", "runc")
+_DEFAULT = "bubblewrap"
 
 
 def find_runtime(name: str, state: State) -> Runtime:
@@ -18,8 +19,14 @@ def find_runtime(name: str, state: State) -> Runtime:
     Raises:
         UnsupportedError: where it is not installed, or not known.
     """
+    name = name or _DEFAULT
+    if name == "native":
+        from engine.sandbox.native import Native, check_support
+
+        check_support()
+        return Native()
     binary = find_binary(name)
-    if name in ("", "bubblewrap"):
+    if name == "bubblewrap":
         from engine.sandbox.bubblewrap import Bubblewrap
 
         return Bubblewrap(binary)
@@ -32,8 +39,8 @@ def find_runtime(name: str, state: State) -> Runtime:
 
 
 def find_binary(name: str) -> Path:
-    """The program of a runtime, of bubblewrap if the name is empty. Raises UnsupportedError."""
-    if name in ("", "bubblewrap"):
+    """The program of a runtime that needs one. Raises UnsupportedError."""
+    if name == "bubblewrap":
         return _bwrap()
     if name not in NAMES:
         raise UnsupportedError(f"there is no runtime called {name}", hint=f"known are {', '.join(NAMES)}")

@@ -20,9 +20,11 @@ def test_the_machine_its_runtimes_and_platforms_are_told(tmp_path: Path) -> None
     facts = json.loads(inspect(tmp_path, "--format", "json"))
     assert facts["kernel"] == platform.release()
     assert facts["root"] == str(tmp_path / "root")
-    assert [runtime["name"] for runtime in facts["runtimes"]] == ["bubblewrap", "crun", "runc"]
-    assert Path(facts["runtimes"][0]["path"]).name == "bwrap"
-    assert facts["runtimes"][0]["version"][0].isdigit()
+    assert [runtime["name"] for runtime in facts["runtimes"]] == ["native", "bubblewrap", "crun", "runc"]
+    native, bubblewrap, *_ = facts["runtimes"]
+    assert (native["path"], native["version"]) == ("kernel", platform.release())
+    assert Path(bubblewrap["path"]).name == "bwrap"
+    assert bubblewrap["version"][0].isdigit()
     assert facts["platforms"][0]["how"] == "native"
     assert all(item["how"] in ("native", "registered") or Path(item["how"]).exists() for item in facts["platforms"])
 

@@ -116,9 +116,9 @@ def test_without_sub_ids_what_needs_them_says_how_to_get_them(poor_user: Ordinar
         assert "usermod --add-subuids" in failed.stderr
 
 
-@pytest.mark.parametrize("runtime", ["bubblewrap", "crun", "runc"])
+@pytest.mark.parametrize("runtime", ["native", "bubblewrap", "crun", "runc"])
 def test_steps_of_a_user_pass_the_tests_of_steps(user: OrdinaryUser, runtime: str) -> None:
-    if runtime != "bubblewrap" and not shutil.which(runtime, path="/usr/bin:/usr/sbin"):
+    if runtime in ("crun", "runc") and not shutil.which(runtime, path="/usr/bin:/usr/sbin"):
         pytest.skip(f"{runtime} is missing")
     enter = "from engine.snapshots import user_namespace; user_namespace.enter()"
     chosen = "capabilities or escape or users_are or secret_is_a_file or what_a_step_writes or network_none"

@@ -124,7 +124,7 @@ def test_buildkits_own_spelling_is_understood(tmp_path: Path) -> None:
 
 def test_a_misspelled_setting_is_shown_with_its_line_and_what_was_meant(tmp_path: Path) -> None:
     assert problems(tmp_path, '# mine\nruntime = "crum"\n\nmax-paralelism = 3\n') == [
-        '2,1: "crum" is none of bubblewrap, crun, runc [did you mean "crun"?]',
+        '2,1: "crum" is none of native, bubblewrap, crun, runc [did you mean "crun"?]',
         '4,1: unknown setting "max-paralelism" [did you mean "max-parallelism"?]',
     ]
 

@@ -87,6 +87,7 @@ def _serve(log: str) -> None:
     import engine.exporters.local
     import engine.ops.exec
     import engine.sandbox.bubblewrap
+    import engine.sandbox.native
     import engine.sources.oci_layout
     import engine.space  # noqa: F401
 

@@ -57,6 +57,7 @@ real_root = pytest.mark.skipif(ids() is not Ids.ALL, reason="only the machine's 
 
 @pytest.fixture(
     params=[
+        "native",
         "bubblewrap",
         pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
         pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
@@ -733,6 +734,6 @@ def test_a_step_with_a_memory_limit_ends_when_it_needs_more(kitchen: Kitchen) ->
         pytest.skip("no control groups can be made here")
     with pytest.raises(ExitError):
         kitchen.step("awk 'BEGIN { s = \"x\"; while (length(s) < 200000000) s = s s }'")
-    if kitchen.runtime.name == "bubblewrap":
+    if kitchen.runtime.name in ("native", "bubblewrap"):
         assert b"more memory than it may have" in kitchen.said
         assert not list(Path("/sys/fs/cgroup").glob(f"*/bakery-{os.getpid()}-*"))

@@ -92,6 +92,7 @@ ATTEMPTS = (
 
 @pytest.fixture(
     params=[
+        "native",
         "bubblewrap",
         pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
         pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
