@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -187,10 +188,21 @@ def load_request(options: dict[str, Any]) -> LoadRequest:
         env=os.environ,
         cwd=Path.cwd(),
         stdin=sys.stdin.buffer.read() if "-" in options["files"] else None,
+        standard_input=_standard_input,
         strict=settings.strict if strict is None else strict,
         relative_to_file=relative,
         remote=tuple(remote),
     )
+
+
+@cache
+def _standard_input(limit: int) -> bytes:
+    """Read once: what loads its definition twice must not find it gone the second time."""
+    if sys.stdin is None:  # closed: `<&-`
+        return b""
+    if sys.stdin.isatty():
+        click.echo("bakery: reading the Dockerfile from standard input; Ctrl-D ends it", err=True)
+    return sys.stdin.buffer.read(limit)
 
 
 def list_request(options: dict[str, Any]) -> ListRequest | None:

@@ -63,7 +63,9 @@ _PRINTED = (
     _attribute("context", Kind.STRING, Merge.REPLACE, "The main build context: a folder or a URL."),
     _attribute("contexts", Kind.MAP, Merge.BY_KEY, "Named contexts: folder, URL, `docker-image://`, `target:name`…"),
     _attribute("combine", Kind.STRINGS, Merge.REPLACE, "Targets whose platforms are put into one image."),
-    _attribute("dockerfile", Kind.STRING, Merge.REPLACE, "The Dockerfile, relative to the context."),
+    _attribute(
+        "dockerfile", Kind.STRING, Merge.REPLACE, "The Dockerfile, relative to the context; `-` is standard input."
+    ),
     _attribute("dockerfile-inline", Kind.STRING, Merge.REPLACE, "The text of a Dockerfile; wins over `dockerfile`."),
     _attribute("args", Kind.MAP, Merge.BY_KEY, "Build arguments; null leaves one unset."),
     _attribute("labels", Kind.MAP, Merge.BY_KEY, "Labels of the image."),

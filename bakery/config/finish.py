@@ -77,9 +77,7 @@ def check(draft: TargetDraft, cwd: Path, env: Mapping[str, str]) -> list[Diagnos
 
     values = draft.values
     if values.get("context") == "-":
-        note("context", "context from stdin not allowed in bake")
-    if values.get("dockerfile") == "-":
-        note("dockerfile", "dockerfile from stdin not allowed in bake")
+        note("context", "context from stdin not allowed in bake", hint="unpack it into a folder, or name its URL")
     for platform in (part for text in values.get("platforms", ()) for part in text.split(",")):
         problem = _platform_problem(platform)
         if problem:

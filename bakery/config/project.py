@@ -214,6 +214,10 @@ def _selected(declared: Declared, request: LoadRequest) -> Project:
     drafts = follow_links(requested, inheritance)
     drafts = {name: _with_flags(draft, request) for name, draft in drafts.items()}
     raise_all([problem for draft in drafts.values() for problem in check(draft, request.cwd, request.env)])
+    if any(draft.values.get("dockerfile") == "-" for draft in drafts.values()):
+        from bakery.config.standard_input import with_standard_input
+
+        drafts = with_standard_input(drafts.values(), request)
     warnings = [*declared.warnings, *unset_secret_warnings(drafts.values(), request.env)]
     return Project(
         targets={

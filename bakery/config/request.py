@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 
 from bakery.values import frozen
+
+
+def _nothing(_: int) -> bytes:
+    return b""
 
 
 @frozen
@@ -35,6 +39,9 @@ class LoadRequest:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: Path = field(default_factory=Path)
     stdin: bytes | None = None
+    """Standard input as a bake file, for the name `-` among `files`."""
+    standard_input: Callable[[int], bytes] = _nothing
+    """Reads so many bytes of standard input, for a target whose Dockerfile is `-`."""
     strict: bool | None = None
     relative_to_file: bool | None = None
     remote: tuple[str, ...] = ()

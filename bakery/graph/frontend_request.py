@@ -26,6 +26,7 @@ _RESOURCES = {
     "cpuset-mems": "cpusetmems",
 }
 _NETWORKS = ("host", "none")
+_OWN_FOLDERS = ("context", "dockerfile")
 LINK = "target:"
 
 
@@ -194,8 +195,9 @@ def _named_context(target: Target, name: str, value: str, around: Surroundings, 
         store = LocalFolder("", path).session  # a name of its own: the context's may hold a colon
         locals_[store] = LocalFolder(store, path)
         return f"oci-layout://{store}{reference}"
-    locals_[name] = LocalFolder(name, _folder(target, "contexts", value, around))
-    return f"local:{name}"
+    local = f"_{name}" if name in _OWN_FOLDERS else name  # as buildx has it
+    locals_[local] = LocalFolder(local, _folder(target, "contexts", value, around))
+    return f"local:{local}"
 
 
 def _split_layout(text: str) -> tuple[str, str]:

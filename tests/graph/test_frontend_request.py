@@ -26,3 +26,15 @@ def test_another_network_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(BakeryError, match="target app: invalid netmode bridge") as caught:
         asked(Target("app", network="bridge"), tmp_path)
     assert caught.value.diagnostics[0].hint == "known are default, host, none"
+
+
+@pytest.mark.parametrize("name", ["context", "dockerfile"])
+def test_a_named_context_does_not_take_the_place_of_the_targets_own_folders(name: str, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    request = asked(Target("app", contexts={name: "other"}), tmp_path)
+    assert request.options[f"context:{name}"] == f"local:_{name}"
+    assert {key: folder.path for key, folder in request.locals.items()} == {
+        "context": tmp_path,
+        "dockerfile": tmp_path,
+        f"_{name}": tmp_path / "other",
+    }
