@@ -6,6 +6,7 @@ async with Engine.open() as engine:
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import trio
+
+from engine.errors import ShortageError
 from engine.events import Listener
 from engine.exchange import CacheExchange, without_lost_layers
 from engine.house import House
@@ -23,7 +27,7 @@ from engine.solver.solver import Circumstances, solving
 from engine.space import explain_shortage, guarding_space
 from engine.state import State, default_root
 from engine.telling import told_what_is_found
-from engine.together import deliver_all
+from engine.together import Endings, deliver_all, too_late
 from engine.wishes import owners_and_wishes
 from engine.workshop import Workshop, build_id
 
@@ -87,8 +91,6 @@ class Engine:
         Raises:
             SourceError: for the first that cannot be had.
         """
-        import trio
-
         from engine.sources.opening import open_source
 
         async def one(vertex: Vertex) -> None:
@@ -122,20 +124,32 @@ class Engine:
         """
         result = await self._solve(request)
         again = without_lost_layers(request, result)
-        return result if again is None else BuildResult({**result.targets, **(await self._solve(again)).targets})
+        if again is None or result.stopped:
+            return result
+        second = await self._solve(again)
+        return BuildResult({**result.targets, **second.targets}, second.stopped)
 
     async def _solve(self, request: BuildRequest) -> BuildResult:
         house = self._house
         exchange = CacheExchange(request, house)
         roots, workshop, how = self._prepare(request, exchange)
-        with told_what_is_found(house.state, house.listener):
-            async with (
-                guarding_space(house.state),
-                solving(request.vertices, roots, workshop, house.listener, how) as scheduler,
-            ):
-                results = await deliver_all(request, scheduler, house, exchange)
-                explain_shortage((target.error for target in results.values()), house.state)
-                return BuildResult(await exchange.export(results, scheduler))
+        endings = Endings(request, house.listener)
+        deadline = math.inf if request.timeout is None else trio.current_time() + request.timeout
+        try:
+            with request.stop.ending(deadline) as scope, told_what_is_found(house.state, house.listener):
+                async with (
+                    guarding_space(house.state),
+                    solving(request.vertices, roots, workshop, house.listener, how) as scheduler,
+                ):
+                    results = await deliver_all(request, scheduler, house, exchange, endings)
+                    explain_shortage((target.error for target in results.values()), house.state)
+                    results = await exchange.export(results, scheduler)
+        except ShortageError as error:
+            return BuildResult(endings.all(error))
+        if not scope.cancelled_caught:
+            return BuildResult(results)
+        stopped = request.stop.wished
+        return BuildResult(endings.all(None if stopped else too_late(request)), stopped)
 
     async def export(self, project: str, targets: Iterable[str], exports: Sequence[Export]) -> BuildResult:
         """Sends what targets of a project came to in their last build to outputs, without solving anything.

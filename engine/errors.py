@@ -12,7 +12,8 @@ EngineError
 ├── ExportError          a result that could not be written or pushed
 │   └── WithheldError    … that was not, for another one failed
 ├── StateError           the state folder: unreadable, full, of another version
-│   └── DamagedState     … its database is damaged, and will be mended
+│   ├── DamagedState     … its database is damaged, and will be mended
+│   └── ShortageError    … its disk is nearly full: the build was stopped
 └── UnsupportedError     what this machine cannot do, and what to install
 """
 
@@ -126,6 +127,10 @@ class StateError(EngineError):
 
 class DamagedState(StateError):
     """The database of the state folder is damaged. Whoever opens the folder next saves what can be saved."""
+
+
+class ShortageError(StateError):
+    """The disk of the state folder is nearly full, and the build was stopped to leave room for others."""
 
 
 class UnsupportedError(EngineError):

@@ -14,6 +14,7 @@ from engine.exporters.contract import Attest, Export
 from engine.frontends.contract import FrontendRequest, PlatformResult
 from engine.llb.definition import Vertex
 from engine.results import LayerID
+from engine.stop import Stop
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -118,6 +119,8 @@ class BuildRequest:
     step_timeout: float | None = None
     """Seconds that each step may take."""
     shell: Shell | None = None
+    stop: Stop = field(default_factory=Stop)
+    """By which the build can be ended."""
     id: str = ""
     """The name of the build, which its full logs are kept under; empty to have one made."""
 
@@ -154,6 +157,8 @@ class BuildResult:
     """How everything ended, by target name in the order of the request."""
 
     targets: Mapping[str, TargetResult]
+    stopped: bool = False
+    """Whether somebody ended the build."""
 
     @property
     def failed(self) -> bool:

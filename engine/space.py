@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 import trio
 
 from engine.disks import disk_space, is_full, reserve_of
-from engine.errors import NO_SPACE, SPACE_HINT, EngineError, StateError, StepError, disk_hint
+from engine.errors import NO_SPACE, SPACE_HINT, EngineError, ShortageError, StateError, StepError, disk_hint
 from engine.state import State
 
 _COMPLAINTS = tuple(os.strerror(code).encode() for code in NO_SPACE)
@@ -29,7 +29,7 @@ async def guarding_space(state: State, free: Free | None = None) -> AsyncIterato
     """Cancels the block when less than the reserve is left.
 
     Raises:
-        StateError: if that happened; what was finished is kept.
+        ShortageError: if that happened; what was finished is kept.
     """
     look = free or (lambda: disk_space(state.root))
     watcher, block = trio.CancelScope(), trio.CancelScope()
@@ -53,7 +53,7 @@ async def guarding_space(state: State, free: Free | None = None) -> AsyncIterato
     finally:
         watcher.cancel()
     if block.cancelled_caught:
-        raise StateError(
+        raise ShortageError(
             f"the build was stopped: only {left[0] >> 20} MB are left on the disk of {state.root}",
             hint=f"{SPACE_HINT}; what was finished is kept",
         )

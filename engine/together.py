@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 import trio
 
 from engine.delivery import deliver, result_without_end
-from engine.errors import TimeError, WithheldError
-from engine.events import TargetEnded
+from engine.errors import EngineError, TimeError, WithheldError
+from engine.events import Listener, TargetEnded
 from engine.request import BuildRequest, OnError, Outcome, TargetResult, Wanted
 from engine.solver.scheduler import Scheduler
 
@@ -47,38 +46,79 @@ class Gate:
         self._decided.set()
 
 
-def _too_late(request: BuildRequest) -> TimeError:
+def too_late(request: BuildRequest) -> TimeError:
+    """What became of the targets that were not ready in time."""
     return TimeError(f"the build took longer than {request.timeout:g} s", hint="give it more time with --timeout")
 
 
+class Endings:
+    """How the targets of one build ended, told to the listener as each does, also where something ends them all."""
+
+    def __init__(self, request: BuildRequest, listener: Listener) -> None:
+        self._request = request
+        self._listener = listener
+        self._ended: dict[str, TargetResult] = {}
+        self._cut: dict[str, TargetResult] = {}
+
+    def note(self, result: TargetResult) -> None:
+        """A target has ended."""
+        self._ended[result.name] = result
+        self._listener(TargetEnded(result.name, time.time(), result.outcome.value))
+
+    def cut(self, result: TargetResult) -> None:
+        """What can be said of a target if the whole build ends before it does."""
+        self._cut[result.name] = result
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._ended
+
+    @property
+    def results(self) -> dict[str, TargetResult]:
+        """Those that have ended, in the order of the request."""
+        return {wanted.name: self._ended[wanted.name] for wanted in self._request.wanted if wanted.name in self._ended}
+
+    def all(self, error: EngineError | None = None) -> dict[str, TargetResult]:
+        """Every target of a build that was ended before its end, with the error that ended it if it was no wish."""
+        for wanted in self._request.wanted:
+            if wanted.name not in self._ended:
+                self.note(_failed(self._cut.get(wanted.name, TargetResult(wanted.name, Outcome.NOT_STARTED)), error))
+            elif self._ended[wanted.name].error is None and any(cache.type != "inline" for cache in wanted.cache_to):
+                # Caches are written last.
+                self.note(_failed(replace(self._ended[wanted.name], outcome=Outcome.CANCELLED), error))
+        return self.results
+
+
+def _failed(result: TargetResult, error: EngineError | None) -> TargetResult:
+    return result if error is None else replace(result, outcome=Outcome.FAILED, error=error)
+
+
 async def deliver_all(
-    request: BuildRequest, scheduler: Scheduler, house: House, exchange: CacheExchange
+    request: BuildRequest, scheduler: Scheduler, house: House, exchange: CacheExchange, endings: Endings
 ) -> dict[str, TargetResult]:
     """All targets, each with how it ended, in the order of the request."""
-    results: dict[str, TargetResult] = {}
-    deadline = math.inf if request.timeout is None else trio.current_time() + request.timeout
-    scopes = {wanted.name: trio.CancelScope(deadline=deadline) for wanted in request.wanted}
+    scopes = {wanted.name: trio.CancelScope() for wanted in request.wanted}
     together = request.on_error is OnError.PUBLISH_ALL_OR_NOTHING
     gate = Gate(scopes) if together else None
 
     async def one(wanted: Wanted) -> None:
-        with scopes[wanted.name] as scope:
-            result = await deliver(wanted, request.vertices, scheduler, house, exchange, gate)
+        try:
+            with scopes[wanted.name] as scope:
+                result = await deliver(wanted, request.vertices, scheduler, house, exchange, gate)
+        except BaseException:  # a cancellation of the whole build, which may come as a group
+            endings.cut(result_without_end(wanted, request.vertices, scheduler))
+            raise
         if scope.cancelled_caught:
             result = result_without_end(wanted, request.vertices, scheduler)
-            if trio.current_time() >= deadline:
-                result = replace(result, outcome=Outcome.FAILED, error=_too_late(request))
-        results[wanted.name] = result
-        house.listener(TargetEnded(wanted.name, time.time(), result.outcome.value))
+        endings.note(result)
         if result.outcome is Outcome.FAILED:
             if gate is not None:
                 gate.fail(wanted.name)
             if request.on_error is OnError.FAIL_FAST:
                 for name, other in scopes.items():
-                    if name not in results:
+                    if name not in endings:
                         other.cancel()
 
     async with trio.open_nursery() as nursery:
         for wanted in request.wanted:
             nursery.start_soon(one, wanted)
-    return {wanted.name: results[wanted.name] for wanted in request.wanted}
+    return endings.results

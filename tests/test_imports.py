@@ -51,6 +51,7 @@ LINES: list[set[str]] = [
     {
         "engine.request",
         "engine.results",
+        "engine.stop",
         "engine.disks",
         "engine.tree",
         "engine.events",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.graph.frontend_request import Surroundings
+from bakery.graph.interrupt import InterruptStop
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
 from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
@@ -15,7 +16,7 @@ from bakery.graph.vcs import with_vcs
 from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
 from engine.errors import DamagedState
-from engine.request import BuildRequest, BuildResult, OnError, Wanted
+from engine.request import BuildRequest, BuildResult, OnError, Outcome, TargetResult, Wanted
 
 if TYPE_CHECKING:
     from bakery.config.target import Project, Target
@@ -60,14 +61,19 @@ def run_build(project: Project, options: BuildOptions, listener: Listener) -> Bu
     """
     import trio
 
+    stop = InterruptStop()
     try:
-        result = trio.run(_build, project, options, listener)
+        result = trio.run(_build, project, options, listener, stop)
         if not any(isinstance(target.error, DamagedState) for target in result.targets.values()):
             return result
     except DamagedState:
         pass
+    except KeyboardInterrupt:
+        if stop.heard:
+            raise
+        return _not_started(project)
     # What can be saved of a damaged database is saved by whoever opens it next.
-    return trio.run(_build, project, options, listener)
+    return trio.run(_build, project, options, listener, stop)
 
 
 def lower_project(project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
@@ -77,14 +83,23 @@ def lower_project(project: Project, options: BuildOptions) -> Mapping[str, Lower
     return trio.run(_lower, project, options)
 
 
-async def _build(project: Project, options: BuildOptions, listener: Listener) -> BuildResult:
+async def _build(project: Project, options: BuildOptions, listener: Listener, stop: InterruptStop) -> BuildResult:
     from engine.engine import Engine
 
     async with Engine.open(options.root, listener=listener, runtime=options.runtime, pins=options.pins) as engine:
-        results = await lower_with(engine, project, options)
-        tell_warnings(results, listener)
-        request = build_request(project, results, options)
-        return await engine.solve(options.narrowed(request) if options.narrowed else request)
+        with stop.hearing():
+            requests: list[BuildRequest] = []
+            with stop.ending():
+                results = await lower_with(engine, project, options)
+                tell_warnings(results, listener)
+                request = replace(build_request(project, results, options), stop=stop)
+                requests.append(options.narrowed(request) if options.narrowed else request)
+            return await engine.solve(requests[0]) if requests else _not_started(project)
+
+
+def _not_started(project: Project) -> BuildResult:
+    """What a build comes to that is interrupted before there is anything to solve."""
+    return BuildResult({name: TargetResult(name, Outcome.NOT_STARTED) for name in project.targets}, stopped=True)
 
 
 def forecast(project: Project, options: BuildOptions) -> Forecast:

@@ -25,6 +25,8 @@ PERIOD = 0.5
 """Seconds between two writings: what a killed process loses at most."""
 MANY = 2000
 """Events that are not left waiting for the next writing."""
+INTERRUPTED = "interrupted"
+"""The error of a build that somebody ended."""
 KEPT_METADATA = ("containerimage.digest", "containerimage.config.digest", "image.name")
 """What is kept of an exporter's response; attestations, which may quote arguments, are not."""
 
@@ -106,6 +108,7 @@ class Recorder:
             {
                 "targets": {name: _target(target) for name, target in result.targets.items()},
                 "layers": {id_: _safe(about) for id_, about in layers.describe(self.root, ids).items()},
+                **({"error": INTERRUPTED} if result.stopped else {}),
             }
         )
 
@@ -113,7 +116,7 @@ class Recorder:
         """Writes that the build could not be done at all, or was interrupted."""
         parts = error.exceptions if isinstance(error, BaseExceptionGroup) else (error,)
         interrupted = any(isinstance(part, KeyboardInterrupt) for part in parts)
-        self._end({"error": "interrupted" if interrupted else without_credentials(str(error))[:10_000]})
+        self._end({"error": INTERRUPTED if interrupted else without_credentials(str(error))[:10_000]})
 
     def _start(self) -> None:
         try:

@@ -100,6 +100,20 @@ def test_an_interrupted_step_is_told_as_cancelled(project: Program) -> None:
     assert step["error"].endswith("context canceled")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_build_tells_how_each_target_ended(project: Program, number: int, code: int) -> None:
+    write(project, SLOW.format(seconds=1000))
+    process = project.start("build", "--progress=rawjson", "--metadata-file=meta.json", "t0", "t1")
+    wait_for(process, "RUN sleep")
+    process.send_signal(number)
+    assert end(process).code == code
+    ended = json.loads((project.folder / "meta.json").read_text())
+    assert {name: target["bakery.outcome"] for name, target in ended.items()} == {"t0": "cancelled", "t1": "cancelled"}
+    shown = project.run("history", "show").out
+    assert "interrupted" in shown
+    assert shown.count("cancelled") == 2
+
+
 def test_failing_fast_ends_a_step_that_runs(project: Program) -> None:
     write(project, "FROM base\nARG N\nRUN test $N = 0 && exit 3 || sleep 1000\n")
     run = project.run("build", "--progress=rawjson", "--on-error=fail-fast", "--metadata-file=meta.json", "t0", "t1")

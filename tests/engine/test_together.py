@@ -9,7 +9,9 @@ import pytest
 from support.in_process import Workplace
 
 from engine.errors import DefinitionError
-from engine.request import OnError, Outcome
+from engine.events import Decided, Event, How, TargetEnded
+from engine.request import BuildRequest, OnError, Outcome
+from engine.stop import Stop
 
 BAKE = """
 group "default" { targets = ["good", "bad"] }
@@ -102,3 +104,80 @@ def test_a_version_that_only_one_of_two_targets_gives_is_a_disagreement(secrets:
 def test_targets_that_agree_on_a_secret_share_its_steps(secrets: Workplace) -> None:
     secrets.write("docker-bake.hcl", SECRETS.format(one=",version=1", two=",version=1"))
     assert len(secrets.build_well().ran) == 2
+
+
+STAGES = """FROM scratch AS quick
+COPY bin /bin
+FROM quick AS slow
+RUN ["/bin/busybox", "sleep", "1000"]
+"""
+
+
+@pytest.fixture
+def stages(secrets: Workplace) -> Workplace:
+    """A target that is built at once, and one that never ends."""
+    secrets.write("Dockerfile", STAGES)
+    secrets.write(
+        "docker-bake.hcl",
+        """
+        group "default" { targets = ["quick", "slow"] }
+        target "quick" {
+          target = "quick"
+          output = ["type=local,dest=out"]
+        }
+        target "slow" { target = "slow" }
+        """,
+    )
+    return secrets
+
+
+def is_at_work(event: Event, built: list[str]) -> bool:
+    """Whether the quick target has ended and the step that never ends has begun, by all events so far."""
+    if isinstance(event, TargetEnded):
+        built.append(event.name)
+    elif isinstance(event, Decided) and event.how is How.RUN:
+        built.append("run")
+    return "quick" in built and built.count("run") >= 2
+
+
+@pytest.mark.root
+def test_outputs_are_written_while_other_targets_are_at_work_and_a_stop_tells_how_each_ended(
+    stages: Workplace,
+) -> None:
+    stops: list[Stop] = []
+    told: list[str] = []
+
+    def kept(request: BuildRequest) -> BuildRequest:
+        stops.append(request.stop)
+        return request
+
+    def hear(event: Event) -> None:
+        if is_at_work(event, told):
+            assert (stages.folder / "out/bin/busybox").exists()
+            stops[0].wish()
+
+    built = stages.build("quick", "slow", hear=hear, narrowed=kept)
+    assert {name: t.outcome for name, t in built.result.targets.items()} == {
+        "quick": Outcome.SUCCEEDED,
+        "slow": Outcome.CANCELLED,
+    }
+    assert built.result.stopped
+    ended = {e.name: e.outcome for e in built.events if isinstance(e, TargetEnded)}
+    assert ended == {"quick": "succeeded", "slow": "cancelled"}
+
+
+def test_a_build_that_is_stopped_before_it_begins_starts_nothing(place: Workplace) -> None:
+    def stopped(request: BuildRequest) -> BuildRequest:
+        request.stop.wish()
+        return request
+
+    built = place.build(narrowed=stopped)
+    assert {t.outcome for t in built.result.targets.values()} == {Outcome.NOT_STARTED}
+    assert built.ran == []
+
+
+@pytest.mark.root
+def test_who_is_not_ready_in_time_has_failed(stages: Workplace) -> None:
+    found = stages.build("slow", timeout=2.0).result.targets["slow"]
+    assert found.outcome is Outcome.FAILED
+    assert str(found.error) == "the build took longer than 2 s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,27 @@ class Workplace:
         path.write_bytes(text.encode() if isinstance(text, str) else text)
         return path
 
-    def build(self, *targets: str, overrides: tuple[str, ...] = (), no_cache: bool | None = None, **how: Any) -> Built:
-        """Builds; what fails is in the result. `how` are fields of BuildOptions."""
+    def build(
+        self,
+        *targets: str,
+        overrides: tuple[str, ...] = (),
+        no_cache: bool | None = None,
+        hear: Callable[[Event], object] = lambda event: None,
+        **how: Any,
+    ) -> Built:
+        """Builds; what fails is in the result. `how` are fields of BuildOptions; `hear` is told what happens."""
         environ = {**os.environ, **self.environ}
         request = LoadRequest(
             targets=targets, overrides=overrides, no_cache=no_cache, env=environ, cwd=self.folder, strict=None
         )
         project = config.load(request)
         events: list[Event] = []
-        result = run_build(project, BuildOptions(root=self.root, cwd=self.folder, **how), events.append)
+
+        def listen(event: Event) -> None:
+            events.append(event)
+            hear(event)
+
+        result = run_build(project, BuildOptions(root=self.root, cwd=self.folder, **how), listen)
         return Built(result, events)
 
     def build_well(self, *targets: str, **how: Any) -> Built:
