@@ -72,7 +72,7 @@ class HttpSource:
 
     async def time(self) -> int | None:
         """What the server says of it as Last-Modified."""
-        modified = _time(await self._downloader.fetch(self._url, self._headers(), self._checksum()))
+        modified = _time(await self._downloader.fetch(self._url, await self._headers(), self._checksum()))
         return int(modified.timestamp()) if modified else None
 
     def _checksum(self) -> Digest | None:

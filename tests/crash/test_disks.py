@@ -33,9 +33,11 @@ def remount(place: Path, options: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
 
 
-def with_size(disk: Path, size: int) -> str:
-    """A limit in KiB."""
-    return f"size={size}k,nr_inodes=20000"
+def with_size(disk: Path, spare: int) -> str:
+    """A limit of so many KiB more than are used."""
+    info = os.statvfs(disk)
+    used = (info.f_blocks - info.f_bfree) * info.f_frsize >> 10
+    return f"size={used + spare}k,nr_inodes=20000"
 
 
 def with_files(disk: Path, spare: int) -> str:
@@ -63,7 +65,7 @@ def fill_up(bakery: Killable, project: Path, disk: Path, limits: list[Callable[[
 
 
 def test_a_disk_that_is_too_small_by_more_and_less(bakery: Killable, project: Path, disk: Path) -> None:
-    limits = [partial(with_size, size=size) for size in (1200, 3000, 8000, 60_000)]
+    limits = [partial(with_size, spare=spare) for spare in (100, 2000, 7000, 60_000)]
     assert 1 <= fill_up(bakery, project, disk, limits) < len(limits)
 
 
@@ -71,7 +73,7 @@ def test_a_disk_that_is_too_small_by_more_and_less(bakery: Killable, project: Pa
 def test_a_disk_that_is_full_at_any_point(bakery: Killable, project: Path, disk: Path) -> None:
     chance = random.Random(seed := random.randrange(1 << 32))
     print(f"{seed=}")
-    sizes = [partial(with_size, size=chance.randrange(2000, 40_000)) for _ in range(15)]
+    sizes = [partial(with_size, spare=chance.randrange(100, 40_000)) for _ in range(15)]
     files = [partial(with_files, spare=chance.randrange(1, 600)) for _ in range(15)]
     assert fill_up(bakery, project, disk, [*sizes, *files]) > 5
 
