@@ -205,9 +205,8 @@ def local_platform() -> str:
 
 
 def _selected(declared: Declared, request: LoadRequest) -> Project:
-    overrides = _overrides(declared, request)
-    inheritance = Inheritance(declared.drafts, overrides)
     names = requested_names(request.targets, declared.drafts, declared.groups)
+    inheritance = Inheritance(declared.drafts, _overrides(declared, request))
     # Only now: a pattern matches what the files declare, as in the peer, and not the group that we make up.
     groups = with_all(declared.groups, declared.drafts)
     requested, found = reached(names, groups, declared.drafts)
@@ -234,9 +233,7 @@ def _selected(declared: Declared, request: LoadRequest) -> Project:
 
 
 def _overrides(declared: Declared, request: LoadRequest) -> dict[str, list[Override]]:
-    expressions = list(request.overrides)
-    if declared.drafts:
-        expressions += _flag_overrides(request)
+    expressions = [*request.overrides, *_flag_overrides(request)]
     env = {} if _switch(request.env, "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP") else request.env
     return read_overrides(expressions, declared.drafts, env)
 

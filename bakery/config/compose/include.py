@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from bakery.config.compose.dotenv import parse_dotenv
 from bakery.config.compose.files import ReadFile, joined, rebased_secret, rebased_service
 from bakery.config.compose.merge import Services, interpolated, long_form, merged
+from bakery.config.compose.running import running_problems
 from bakery.config.textforms import clean_path
 from bakery.config.yaml_nodes import YamlNode, plain_text, read_yaml
 from bakery.diagnostics import BakeryError, SourceFile, Span
@@ -17,6 +18,7 @@ MAX_INCLUDES = 1000
 """Files that one project may include."""
 
 _RESET = "!reset"
+_READ = frozenset({"include", "name", "secrets", "services"})
 
 
 @dataclass(slots=True)
@@ -42,11 +44,17 @@ class Model:
             return
         if not document.is_map:
             raise BakeryError.of("top-level object must be a mapping", "", document.span)
+        for key, node in document.value.items():
+            if key not in _READ:
+                interpolated(node, env.get, (key,))  # Compose refuses a wrong reference wherever it stands
         section = _section(document, "services", env)
         own = {name: long_form(node, name) for name, node in section.items() if node.tag != _RESET}
         # A service extends what its own file says of another; only for want of that what earlier files say.
         extending = Services({**self.services, **own}, lambda path, asking: self._other_file(path, asking, env))
         extended = {name: extending.extended(name) for name in own}
+        problems = [problem for name, node in extended.items() for problem in running_problems(name, node)]
+        if problems:
+            raise BakeryError(*problems)
         secrets = _section(document, "secrets", env)
         for name, node in section.items():
             if node.tag == _RESET:

@@ -26,7 +26,7 @@ def interpolated(node: YamlNode, lookup: Lookup, path: tuple[str, ...] = ()) -> 
     if node.is_map:
         return node.with_value({key: interpolated(child, lookup, (*path, key)) for key, child in node.value.items()})
     if node.is_list:
-        return node.with_value([interpolated(child, lookup, (*path, f"[{i}]")) for i, child in enumerate(node.value)])
+        return node.with_value([interpolated(child, lookup, (*path, "[]")) for child in node.value])
     if not isinstance(node.value, str) or "$" not in node.value:
         return node
     where = ".".join(path)
