@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.errors import DefinitionError, UnsupportedError
+from engine.errors import DefinitionError
 from engine.frontends.contract import Bridge, FrontendRequest, FrontendResult
-from engine.frontends.dockerfile import directives
+from engine.frontends.dockerfile import directives, syntax
 from engine.frontends.dockerfile.expand import Expander
 from engine.frontends.dockerfile.instructions import Dockerfile
 from engine.frontends.dockerfile.lint import options as lint_options
@@ -14,7 +14,7 @@ from engine.frontends.dockerfile.lint import written
 from engine.frontends.dockerfile.lint.linter import Linter
 from engine.frontends.dockerfile.lint.options import BadCheckOption, CheckOptions
 from engine.frontends.dockerfile.lint.report import Report
-from engine.frontends.dockerfile.lower import contexts, options, reference
+from engine.frontends.dockerfile.lower import contexts, options
 from engine.frontends.dockerfile.lower.args import predefined
 from engine.frontends.dockerfile.lower.convert import Converted, Job, build_platform, convert, target_stage
 from engine.frontends.dockerfile.lower.scope import Observer
@@ -22,9 +22,6 @@ from engine.frontends.dockerfile.parser import parse
 from engine.frontends.dockerfile.source import DockerfileError, Source
 from engine.llb.ops import Platform
 
-# Mirrors keep the last parts of the path: `registry.example/hub/docker/dockerfile:1` is this frontend as well.
-_OWN = ("/docker/dockerfile", "/docker/dockerfile-upstream")
-_SYNTAX_ARG = "BUILDKIT_SYNTAX"
 _CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 
 
@@ -65,9 +62,9 @@ async def prepare(request: FrontendRequest, bridge: Bridge, observer: Observer) 
     """
     parsed = options.parse(request.options)
     context = await contexts.load(request, bridge)
-    check_syntax(context.source, parsed.build_args.get(_SYNTAX_ARG, ""))
+    labs = syntax.wants_labs(context.source, parsed.build_args.get(syntax.ARGUMENT, ""))
     report = Report(context.source, check_options(parsed, context.source))
-    return Job(request, bridge, parsed, context, read(context.source), observer), report
+    return Job(request, bridge, parsed, context, read(context.source), observer, labs), report
 
 
 def linted(job: Job, report: Report) -> Job:
@@ -111,29 +108,6 @@ def read(source: Source) -> Dockerfile:
     if not dockerfile.stages:
         raise DefinitionError("dockerfile contains no stages to build")
     return dockerfile
-
-
-def check_syntax(source: Source, argument: str) -> None:
-    """Refuses a Dockerfile that is written for another frontend than this one.
-
-    Raises:
-        UnsupportedError: naming the frontend.
-    """
-    directive = directives.find_syntax(source.data)
-    wanted = argument.split(" ", 1)[0] or (directive.value.split(" ", 1)[0] if directive else "")
-    if not wanted:
-        return
-    try:
-        known = f"/{reference.parse(wanted).path}".endswith(_OWN)
-    except reference.BadReference:
-        known = False
-    if not known:
-        places = (source.place(directive.line, directive.line),) if directive and not argument else ()
-        raise UnsupportedError(
-            f"the Dockerfile wants the frontend {wanted}, and only docker/dockerfile is built in",
-            places=places,
-            hint="remove the syntax line, or build this target with BuildKit",
-        )
 
 
 async def _all(job: Job, targets: list[Platform | None]) -> list[Converted]:

@@ -49,7 +49,7 @@ from engine.values import frozen
 
 @frozen
 class Job:
-    """What all platforms of a target have in common."""
+    """What all platforms of a target have in common. `labs`: the Dockerfile asks for the labs channel."""
 
     request: FrontendRequest
     bridge: Bridge
@@ -57,6 +57,7 @@ class Job:
     context: Context
     dockerfile: Dockerfile
     observer: Observer
+    labs: bool
 
 
 @frozen
@@ -144,6 +145,7 @@ async def _plan(job: Job, target: Platform | None, used: set[str]) -> tuple[Plan
         build_context=State(Output(Deferred(lambda: job.context.state(follow_paths(used)).output))),
         epoch=time,
         observer=job.observer,
+        labs=job.labs,
     )
     return Plan(scope, job.request, job.bridge, Stages(), build, target is None), scope
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.errors import DefinitionError
 from engine.frontends.dockerfile.expand import Expander
 from engine.frontends.dockerfile.gotext import SPACE, value_list
 from engine.frontends.dockerfile.heredoc import try_word
@@ -12,11 +13,12 @@ from engine.frontends.dockerfile.lower.scope import Scope
 from engine.frontends.dockerfile.lower.stage import Command, Stage
 from engine.frontends.dockerfile.mount import RunMount
 from engine.frontends.dockerfile.source import DockerfileError
+from engine.frontends.dockerfile.syntax import LABS_LINE
 from engine.frontends.dockerfile.words import SURROGATE
 from engine.llb.actions import mkfile
 from engine.llb.execution import MountSpec
 from engine.llb.nodes import Label
-from engine.llb.ops import NetMode, SecurityMode
+from engine.llb.ops import CDIDevice, NetMode, SecurityMode
 from engine.llb.paths import join
 from engine.llb.state import Env, bind, scratch, tmpfs
 
@@ -31,6 +33,7 @@ def lower_run(scope: Scope, stage: Stage, run: Run, command: Command) -> None:
 
     Raises:
         DockerfileError: for a mount that makes no sense.
+        DefinitionError: for a device in a Dockerfile that has not asked for the labs channel.
     """
     parsed = mounts.expanded(run, scope.words(stage, run)) if run.mounts else []
     scope.observer.mounted(run, stage, parsed)
@@ -38,8 +41,11 @@ def lower_run(scope: Scope, stage: Stage, run: Run, command: Command) -> None:
     words, summary, document = _command(stage, run)
     env = stage.state.env
     found = mounts.lower(scope, stage, parsed, command.sources)
-    if run.devices:
-        raise DockerfileError("device feature is only supported in Dockerfile frontend 1.14.0-labs or later")
+    if run.devices and not scope.labs:
+        raise DefinitionError(
+            "device feature is only supported in Dockerfile frontend 1.14.0-labs or later",
+            hint=f"begin the Dockerfile with the line `{LABS_LINE}`",
+        )
     options = scope.options
     shared = [tmpfs("/dev/shm", options.shm_size)] if options.shm_size > 0 else []
     count(stage)
@@ -59,6 +65,7 @@ def lower_run(scope: Scope, stage: Stage, run: Run, command: Command) -> None:
         ssh=found.ssh,
         network=_NETWORKS[run.network],
         security=_SECURITIES[run.security],
+        devices=[CDIDevice(device.name, not device.required) for device in run.devices],
         proxy=options.proxy,
         extra_hosts=options.hosts,
         ulimits=options.ulimits,

@@ -83,6 +83,7 @@ class Scope:
     build_context: State
     epoch: int | None
     observer: Observer
+    labs: bool
 
     def places(self, instruction: Instruction) -> tuple[Place, ...]:
         """Where an instruction stands."""

@@ -193,3 +193,36 @@ def test_the_same_text_is_parsed_once(tmp_path: Path) -> None:
 def test_a_long_dockerfile_needs_no_deep_stack(tmp_path: Path) -> None:
     result = build(tmp_path, BASE + "RUN x\n" * 3000)
     assert len(names(result)) == 3001
+
+
+DEVICES = BASE + "RUN --device=vendor.example/gpu=all,required --device=name=b,required=false --device=z make\n"
+
+
+def test_devices_are_for_dockerfiles_that_ask_for_the_labs_channel(tmp_path: Path) -> None:
+    for channel in ("1-labs", "labs", "1.14.0-labs@sha256:" + 64 * "0", "experimental"):
+        result = build(tmp_path, f"# syntax=docker/dockerfile:{channel}\n" + DEVICES)
+        (step,) = (vertex for vertex in result.platforms[0].definition.walk() if vertex.op.exec)
+        assert step.op.exec
+        devices = [(device.name, device.optional) for device in step.op.exec.cdi_devices]
+        assert devices == [("vendor.example/gpu=all", False), ("b", True), ("z", True)]
+        assert "exec.meta.cdi" in step.note.caps
+    for other in ("", "# syntax=docker/dockerfile:1\n"):
+        with pytest.raises(DefinitionError, match="1.14.0-labs or later") as caught:
+            build(tmp_path, other + DEVICES)
+        assert "# syntax=docker/dockerfile:1-labs" in caught.value.hint
+        assert caught.value.places
+
+
+def test_the_labs_channel_can_be_asked_for_by_an_argument(tmp_path: Path) -> None:
+    assert build(tmp_path, DEVICES, **{"build-arg__BUILDKIT_SYNTAX": "docker/dockerfile:labs"})
+
+
+def test_a_step_with_devices_has_buildkits_digest(tmp_path: Path) -> None:
+    """Recorded from BuildKit's own frontend, built with the tag of the labs channel."""
+    text = "FROM scratch\nRUN --device=vendor.example/gpu=all,required --device=name=b,required=false --device=z make\n"
+    last = 'RUN --device=vendor.example/gpu ["x"]\n'
+    result = build(tmp_path, "# syntax=docker/dockerfile:1-labs\n" + text + last)
+    assert [vertex.digest for vertex in result.platforms[0].definition.walk()] == [
+        "sha256:6ed59c38a98568c74e62c1e37fc2a01e8a04be2c9b5ed40b4741e19088042c6e",
+        "sha256:a4c891fb05b0dd4ae3b683058f0924d136c8e677545f8e63e3e9954e84aafac9",
+    ]
