@@ -29,7 +29,8 @@ def watch(request: LoadRequest, options: dict[str, Any]) -> int:
 
     settings = load_settings(project_folder(request.files))
     root = settings.state_folder(Path(options["root"]) if options["root"] else None)
-    trio.run(Watch(Command(sys.argv[1:]), request.cwd.absolute(), root, say).run)
+    files = [request.cwd.absolute() / name for name in (*request.files, *request.env_files)]
+    trio.run(Watch(Command(sys.argv[1:]), request.cwd.absolute(), root, say, files).run)
     return 0
 
 
@@ -42,5 +43,7 @@ def print_fingerprints(project: Project, request: LoadRequest, options: dict[str
     allowed = check_grants(project, request)
     found = project_fingerprints(project, build_options(options, allowed))
     folders = sorted({str(folder) for folder in found.folders})
-    click.echo(json.dumps({"targets": dict(found.targets), "folders": folders}))
+    # The files of the project are named from the working folder, and may lie outside of it.
+    files = [str(request.cwd.absolute() / file.name) for file in project.files]
+    click.echo(json.dumps({"targets": dict(found.targets), "folders": folders, "files": files}))
     return 0

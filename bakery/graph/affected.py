@@ -7,6 +7,7 @@ include, arguments, links, configurations and outputs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
@@ -48,12 +49,28 @@ def find_affected(request: LoadRequest, options: BuildOptions, states: States) -
     """
     top = top_level(request.cwd)
     below = request.cwd.resolve().relative_to(top.resolve())
+    request = _relative(request, top)
     base = commit_of(top, states.base)
     head = commit_tree(top, commit_of(top, states.head)) if states.head else current_tree(top)
     with head as later, commit_tree(top, base) as earlier:
         now = _fingerprints(request, options, later / below)
         before = _earlier(request, options, earlier / below, list(now))
     return {name: cause for name, key in now.items() if (cause := _cause(name, key, before))}
+
+
+def _relative(request: LoadRequest, top: Path) -> LoadRequest:
+    """Names of files in the repository as each state has them: one from the root of the disk means only the present."""
+
+    def relative(name: str) -> str:
+        path = Path(name).parent.resolve() / Path(name).name
+        inside = Path(name).is_absolute() and path.is_relative_to(top.resolve())
+        return os.path.relpath(path, request.cwd.resolve()) if inside else name
+
+    listed = request.env.get("BUILDX_BAKE_FILE", "").split(request.env.get("BUILDX_BAKE_PATH_SEPARATOR") or os.pathsep)
+    files = request.files or tuple(name.strip() for name in listed if name.strip())
+    return replace(
+        request, files=tuple(map(relative, files)), env_files=tuple(relative(name) for name in request.env_files)
+    )
 
 
 def _cause(name: str, key: str | None, before: Mapping[str, str | None]) -> Cause | None:

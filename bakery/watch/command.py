@@ -20,10 +20,11 @@ GRACE = 30.0
 
 @frozen
 class Fingerprints:
-    """What the targets come to now, and the folders that this depends on."""
+    """What the targets come to now, and what this depends on: folders with all that is in them, and bake files."""
 
     targets: dict[str, str | None]
     folders: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
 
 
 @frozen
@@ -38,7 +39,7 @@ class Command:
         if done.returncode:
             return None
         told = json.loads(done.stdout)
-        return Fingerprints(told["targets"], tuple(Path(folder) for folder in told["folders"]))
+        return Fingerprints(told["targets"], tuple(map(Path, told["folders"])), tuple(map(Path, told["files"])))
 
     async def start(self, targets: Iterable[str]) -> trio.Process:
         """A build of some of the targets."""

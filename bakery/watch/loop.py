@@ -7,7 +7,7 @@ own targets is outdated.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import trio
@@ -17,6 +17,7 @@ from bakery.watch.command import Command, Fingerprints, interrupt
 from bakery.watch.files import changes
 
 Say = Callable[[str], None]
+_WAITING = "watching for changes; Ctrl-C ends it"
 
 
 @frozen
@@ -34,16 +35,18 @@ class Ended:
 class Watch:
     """A watch over the targets of a command."""
 
-    def __init__(self, command: Command, folder: Path, root: Path, say: Say) -> None:
+    def __init__(self, command: Command, folder: Path, root: Path, say: Say, files: Iterable[Path] = ()) -> None:
+        """`files` are known to count before anything is read: those that the command names."""
         self._command = command
         self._folder = folder
-        self._root = root
+        self._root = root.resolve()
+        self._files = frozenset(files)
         self._say = say
         self._begun: dict[str, str | None] = {}
         self._waiting: set[str] = set()
         self._building: set[str] = set()
         self._process: trio.Process | None = None
-        self._folders: frozenset[Path] = frozenset()
+        self._watched: tuple[frozenset[Path], frozenset[Path]] = (frozenset(), frozenset())
         self._watching = trio.CancelScope()
 
     async def run(self) -> None:
@@ -52,8 +55,7 @@ class Watch:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                await self._look(Changed(()))
-                await self._go_on()
+                self._watch_folders(None)  # which ends in the first look
                 async for event in receive:
                     if isinstance(event, Changed):
                         await self._look(event)
@@ -67,11 +69,13 @@ class Watch:
 
     async def _look(self, event: Changed) -> None:
         now = await self._command.fingerprints()
-        self._watch_folders(now.folders if now else ())
-        if now is not None:
+        self._watch_folders(now)
+        if now is None:
+            self._say(_WAITING)
+        else:
             outdated = self._outdated(now)
-            if event.paths and outdated:
-                self._say(f"{_listed(event.paths)} changed: {_listed(sorted(outdated))}")
+            if outdated and self._begun:
+                self._say(f"{_listed(event.paths) or 'something'} changed: {_listed(sorted(outdated))}")
             self._waiting |= outdated
             self._begun = now.targets
             if self._building & outdated and self._process is not None and self._process.poll() is None:
@@ -91,26 +95,52 @@ class Watch:
 
     async def _follow(self, process: trio.Process) -> None:
         await process.wait()
-        self._say("watching for changes; Ctrl-C ends it")
+        self._say(_WAITING)
         await self._send.send(Ended())
 
-    def _watch_folders(self, more: Collection[Path]) -> None:
-        """Watches the folder of the command and those of contexts outside of it."""
-        outside = {path for path in more if path.is_dir() and not path.is_relative_to(self._folder)}
-        folders = frozenset({self._folder, *(self._folders if not more else outside)})
-        if folders != self._folders:
-            self._folders = folders
+    def _watch_folders(self, now: Fingerprints | None) -> None:
+        """Watches the folder of the command, those of contexts outside of it, and every other file that was read."""
+        if now is None:
+            # What is wrong may be put right where it was looked for the last time.
+            folders, files = self._watched[0], self._files | self._watched[1]
+        else:
+            folders, files = frozenset(now.folders), self._files.union(now.files)
+        whole = {self._folder.resolve(), *(folder.resolve() for folder in folders if folder.is_dir())}
+        deep = frozenset(one for one in whole if not any(other in whole for other in one.parents))
+        # A folder may go and come again; a file may be a link to where it really is.
+        single = {*folders, *files, *(path.resolve() for path in files)}
+        here = self._folder.resolve()
+        beside = frozenset(
+            path for path in single if path.parent.is_dir() and path.resolve() != here and not _within(path, deep)
+        )
+        if (deep, beside) != self._watched:
+            self._watched = deep, beside
             self._watching.cancel()
             self._watching = trio.CancelScope()
-            self._nursery.start_soon(self._watch, folders, self._watching)
+            self._nursery.start_soon(self._watch, deep, beside, self._watching)
 
-    async def _watch(self, folders: frozenset[Path], scope: trio.CancelScope) -> None:
+    async def _watch(self, deep: frozenset[Path], beside: frozenset[Path], scope: trio.CancelScope) -> None:
+        def counts(path: Path) -> bool:
+            return ".git" not in path.parts and not path.is_relative_to(self._root)
+
         with scope:
-            async for paths in changes(folders, self._root):
-                await self._send.send(Changed(tuple(sorted(self._shown(path) for path in paths))))
+            async with trio.open_nursery() as nursery:
+                if beside:
+                    nursery.start_soon(self._tell, {path.parent for path in beside}, beside.__contains__, False)
+                await self._tell(deep, counts, True)
+
+    async def _tell(self, folders: Iterable[Path], counts: Callable[[Path], bool], deep: bool) -> None:
+        """What may have changed before the watch began is found by looking once more when it has."""
+        async for paths in changes(folders, counts, deep=deep):
+            await self._send.send(Changed(tuple(sorted(self._shown(path) for path in paths))))
 
     def _shown(self, path: Path) -> str:
-        return str(path.relative_to(self._folder)) if path.is_relative_to(self._folder) else str(path)
+        here = self._folder.resolve()
+        return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def _within(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.parent.resolve().is_relative_to(folder) for folder in folders)
 
 
 def _listed(words: Collection[str]) -> str:

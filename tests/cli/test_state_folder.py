@@ -90,7 +90,7 @@ def test_a_watch_leaves_out_the_folder_that_it_writes_to_itself(
     seen: list[Path] = []
 
     class Looking:
-        def __init__(self, command: object, folder: Path, root: Path, say: object) -> None:
+        def __init__(self, command: object, folder: Path, root: Path, say: object, files: object) -> None:
             seen.append(root)
 
         async def run(self) -> None:

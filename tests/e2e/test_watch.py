@@ -109,10 +109,42 @@ def test_a_mistake_is_told_and_its_repair_built(project: Program) -> None:
     with watching(project) as watched:
         watched.until(IDLE)
         (project.folder / "bakery.hcl").write_text(BAKE.replace("busybox\\nCOPY a", "busybox\\nCOPYY a"))
-        assert "COPYY" in watched.until("ERROR")
+        assert "COPYY" in watched.until(IDLE)
         (project.folder / "bakery.hcl").write_text(BAKE.replace("COPY a /a", "COPY a /c"))
         watched.until(IDLE)
         assert (project.folder / "out/a/c").read_text() == "1"
+
+
+def test_what_lies_outside_of_the_folder_is_watched_too(project: Program) -> None:
+    """Bake files that are named, Dockerfiles, folders, and where links lead: each change builds what takes it."""
+    shared = project.folder.parent / "shared"
+    (shared / "context").mkdir(parents=True)
+    (shared / "context/file").write_text("1")
+    (shared / "Dockerfile").write_text("FROM scratch\nCOPY file /1\n")
+    (shared / "bake.hcl").write_text('variable "V" { default = "1" }\n')
+    (project.folder / "linked").symlink_to(shared / "context")
+    (project.folder / "bakery.hcl").write_text(
+        'target "c" {\n  context = "linked"\n  dockerfile = "../Dockerfile"\n  labels = { v = V }\n'
+        '  output = ["type=cacheonly"]\n}\n'
+    )
+    with watching(project, "-f", "../shared/bake.hcl", "-f", "bakery.hcl", "--allow", "fs=*", "c") as watched:
+        watched.until(IDLE)
+        for name, text in [
+            ("context/file", "2"),
+            ("Dockerfile", "FROM scratch\nCOPY file /2\n"),
+            ("bake.hcl", 'variable "V" { default = "2" }\n'),
+        ]:
+            (shared / name).write_text(text)
+            watched.until("changed: c")
+            watched.until(IDLE)
+
+
+def test_a_definition_that_is_wrong_at_first_may_be_put_right(project: Program) -> None:
+    (project.folder / "bakery.hcl").write_text("target {")
+    with watching(project) as watched:
+        assert "ERROR" in watched.until(IDLE)
+        (project.folder / "bakery.hcl").write_text(BAKE)
+        watched.until(" a +built")
 
 
 def test_stdin_cannot_be_watched(project: Program) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 from pathlib import Path
 
@@ -132,42 +131,73 @@ def test_outside_of_a_repository_it_is_told(tmp_path: Path) -> None:
     assert "not a git repository" in Program(tmp_path, tmp_path / "root").fail("affected")
 
 
-@pytest.mark.slow
-def test_none_is_missed_that_a_build_makes_anew(repository: Program) -> None:
-    """Random edits: whatever comes out with another digest than before must be among the affected."""
-    seed = random.randrange(1 << 32)
-    rng = random.Random(seed)
-    files = ["a/x", "a/y", "a/w", "b/z", "b/sub/z", "b/q.tmp", "bakery.hcl", "a/Dockerfile"]
-    before = digests(repository)
-    for _ in range(8):
-        for name in rng.sample(files, rng.randint(1, 2)):
-            path = repository.folder / name
-            path.parent.mkdir(exist_ok=True)
-            if name == "bakery.hcl":
-                path.write_text(BAKE.replace('"plain"', f'"f{rng.randrange(3)}"'))
-            elif name == "a/Dockerfile":
-                path.write_text(f"FROM scratch\nCOPY {rng.choice(['x', 'x y', '.'])} /\n")
-            elif path.exists() and rng.random() < 0.2 and name not in ("a/x", "a/y"):
-                path.unlink()
-            else:
-                path.write_text(str(rng.randrange(3)))
-        named = found(repository)
-        after = digests(repository)
-        assert {name for name in after if after[name] != before[name]} <= set(named), f"seed {seed}"
-        git(repository.folder, "add", "--all")
-        git(repository.folder, "commit", "-q", "--allow-empty", "-m", "next")
-        before = after
+def test_what_is_tracked_counts_though_git_ignores_it(repository: Program) -> None:
+    (repository.folder / "b/ignored").write_text("1")
+    git(repository.folder, "add", "--force", "b/ignored")
+    git(repository.folder, "commit", "-qm", "by force")
+    assert found(repository) == {}
+    (repository.folder / "b/ignored").write_text("2")
+    assert sorted(found(repository)) == ["b", "linked"]
 
 
-def digests(program: Program) -> dict[str, str]:
-    arguments = [
-        "--set",
-        "*.output=type=oci,dest=/dev/null,rewrite-timestamp=true",
-        "--set",
-        "*.args.SOURCE_DATE_EPOCH=0",
-    ]
-    told = program.root.parent / "built.json"
-    program.build("all", *arguments, "--allow=fs.write=/dev/null", "--metadata-file", str(told))
-    return {
-        n: v["containerimage.digest"] for n, v in json.loads(told.read_text()).items() if "containerimage.digest" in v
-    }
+def test_a_file_is_the_one_of_each_state_however_it_is_named(repository: Program) -> None:
+    (repository.folder / "bakery.hcl").write_text(BAKE.replace("plain", "sweet"))
+    assert sorted(found(repository, "-f", str(repository.folder / "bakery.hcl"))) == ["flavoured"]
+    repository.environ["BUILDX_BAKE_FILE"] = str(repository.folder / "bakery.hcl")
+    assert sorted(found(repository)) == ["flavoured"]
+
+
+def test_a_hook_of_git_may_ask(repository: Program) -> None:
+    (repository.folder / "a/y").write_text("2")
+    repository.environ |= {"GIT_DIR": ".git", "GIT_INDEX_FILE": ".git/index.lock", "GIT_PREFIX": "a/"}
+    assert sorted(found(repository)) == ["linked"]
+
+
+def test_what_is_left_out_of_a_sparse_work_tree_is_not_there(repository: Program) -> None:
+    git(repository.folder, "sparse-checkout", "set", "--no-cone", "/*", "!/b/z")
+    assert not (repository.folder / "b/z").exists()
+    assert sorted(found(repository)) == ["b", "linked"]
+    (repository.folder / "b/z").write_text("1")
+    assert found(repository) == {}
+
+
+@pytest.fixture
+def module(repository: Program, tmp_path: Path) -> Path:
+    """A repository that is a submodule, `b/inner`, of the other."""
+    origin = tmp_path / "origin"
+    origin.mkdir()
+    (origin / "file").write_text("1")
+    git(origin, "init", "-q")
+    commit(origin)
+    add = ["-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(origin), "b/inner"]
+    git(repository.folder, *add)
+    commit(repository.folder)
+    return repository.folder / "b/inner"
+
+
+def test_a_submodule_is_followed_into_its_files(repository: Program, module: Path) -> None:
+    assert found(repository) == {}
+    (module / "file").write_text("2")
+    assert sorted(found(repository)) == ["b", "linked"]
+    commit(module)
+    commit(repository.folder)
+    assert found(repository) == {}
+    assert sorted(found(repository, "--base", "HEAD~1", "--head", "HEAD")) == ["b", "linked"]
+
+
+def test_a_submodule_that_is_not_here_is_the_same_if_its_commit_is(repository: Program, module: Path) -> None:
+    (module / "file").write_text("2")
+    commit(module)
+    commit(repository.folder)
+    git(repository.folder, "submodule", "deinit", "--force", "--all")
+    assert found(repository) == {}
+    assert sorted(found(repository, "--base", "HEAD~1")) == ["b", "linked"]
+
+
+def test_a_repository_in_the_work_tree_is_a_folder_of_files(repository: Program) -> None:
+    inner = repository.folder / "b/cloned"
+    inner.mkdir()
+    (inner / "file").write_text("1")
+    git(inner, "init", "-q")
+    commit(inner)
+    assert sorted(found(repository)) == ["b", "linked"]
