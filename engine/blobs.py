@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import io
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -166,6 +165,8 @@ class BlobWriter:
     """Takes the bytes of one blob, hashing them. Not for two threads at once."""
 
     def __init__(self, state: State) -> None:
+        import tempfile  # which a build that writes nothing can do without
+
         self._state = state
         self._hash = hashlib.sha256()
         self.size = 0

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import trio
-
+from engine.concurrency import in_thread, must_wait
 from engine.digests import sha256
 from engine.errors import DefinitionError
 from engine.frontends.contract import Files, ResolvedImage
@@ -41,12 +40,11 @@ class EngineBridge:
 
     async def resolve_layout(self, folder: Path, reference: str, platform: Platform) -> ResolvedImage:
         """The same for an image in an OCI layout."""
-        from engine.sources.oci_layout import resolve_layout
-
-        return await resolve_layout(folder, reference, platform, self._house.blobs)
+        return await self._house.sources.layouts.resolve(folder, reference, platform)
 
     async def files(self, definition: Definition) -> Files:
-        """The tree that a definition makes, for reading."""
+        """The tree that a definition makes, for reading. Raises MustWait inside of `run_now`."""
+        must_wait()
         if definition.root is None:
             raise DefinitionError("an empty file system has no files to read")
         house = self._house
@@ -78,7 +76,7 @@ class TreeFiles:
 
     async def read(self, path: str) -> bytes:
         """A file's content."""
-        return await trio.to_thread.run_sync(self._read, path)
+        return await in_thread(self._read, path)
 
     def _read(self, path: str) -> bytes:
         place = resolve(self._tree, path)

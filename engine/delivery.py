@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import trio
-
 from engine.blobs import RottenBlob
+from engine.concurrency import all_at_once, in_thread, must_wait
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, RegistryError, UnsupportedError, WithheldError
 from engine.exporters.context import ExportContext
@@ -19,7 +18,7 @@ from engine.frontends.contract import PlatformResult
 from engine.llb.definition import Edge, Vertex, walk
 from engine.request import Outcome, TargetResult, Wanted
 from engine.results import LayerID, Snapshot
-from engine.solver.scheduler import Done, Scheduler
+from engine.solver.findings import Done, Findings
 from engine.space import failures_explained
 from engine.telling import tell_cached, telling
 
@@ -35,7 +34,7 @@ _BAD_REQUEST = 400
 async def deliver(
     wanted: Wanted,
     vertices: Mapping[Digest, Vertex],
-    scheduler: Scheduler,
+    scheduler: Findings,
     house: House,
     exchange: CacheExchange,
     gate: Gate | None = None,
@@ -74,7 +73,7 @@ async def deliver(
     return TargetResult(wanted.name, outcome, metadata, failure, steps, hits, time.time() - begun, size, layers)
 
 
-def result_without_end(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler) -> TargetResult:
+def result_without_end(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Findings) -> TargetResult:
     """How a target ended that was cancelled: it may not even have begun."""
     edges = [p.edge for p in wanted.platforms if p.edge]
     begun = any(v.digest in scheduler.begun for v in walk(vertices, edges))
@@ -82,35 +81,26 @@ def result_without_end(wanted: Wanted, vertices: Mapping[Digest, Vertex], schedu
     return TargetResult(wanted.name, Outcome.CANCELLED if begun else Outcome.NOT_STARTED, steps=steps, hits=hits)
 
 
-def _count(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Scheduler) -> tuple[int, int]:
+def _count(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Findings) -> tuple[int, int]:
     """A target's steps, and how many of them need not be run."""
     edges = [p.edge for p in wanted.platforms if p.edge]
     steps = [v.digest for v in walk(vertices, edges) if v.op.source is None]
     return len(steps), sum(scheduler.is_known(digest) for digest in steps)
 
 
-async def _demand_all(edges: list[Edge | None], scheduler: Scheduler) -> list[Done]:
+async def _demand_all(edges: list[Edge | None], scheduler: Findings) -> list[Done]:
     """All platforms at once; the first failure cancels the demands for the others."""
     found: dict[int, Done] = {}
-    failed: list[EngineError] = []
 
-    async def get(position: int, edge: Edge) -> None:
-        try:
-            found[position] = await scheduler.demand(edge.vertex)
-        except EngineError as error:
-            failed.append(error)
-            nursery.cancel_scope.cancel()
+    async def get(wanted: tuple[int, Edge]) -> None:
+        position, edge = wanted
+        found[position] = await scheduler.demand(edge.vertex)
 
-    async with trio.open_nursery() as nursery:
-        for position, edge in enumerate(edges):
-            if edge is not None:
-                nursery.start_soon(get, position, edge)
-    if failed:
-        raise failed[0]
+    await all_at_once(get, [(position, edge) for position, edge in enumerate(edges) if edge is not None])
     return [found.get(position, Done((), "scratch")) for position in range(len(edges))]
 
 
-def _image(wanted: Wanted, done: list[Done], scheduler: Scheduler, begun: float) -> TargetImage:
+def _image(wanted: Wanted, done: list[Done], scheduler: Findings, begun: float) -> TargetImage:
     platforms = tuple(
         PlatformImage(
             p.id, p.platform, _snapshot(d, p.edge), p.config, p.base_config, _facts(wanted, p, scheduler, begun)
@@ -120,7 +110,7 @@ def _image(wanted: Wanted, done: list[Done], scheduler: Scheduler, begun: float)
     return TargetImage(wanted.name, platforms, wanted.multi, wanted.epoch, wanted.attests)
 
 
-def _facts(wanted: Wanted, platform: PlatformResult, scheduler: Scheduler, begun: float) -> BuildFacts | None:
+def _facts(wanted: Wanted, platform: PlatformResult, scheduler: Findings, begun: float) -> BuildFacts | None:
     """How a platform was made, if anybody wants to know."""
     if not wanted.attests and not wanted.provenance:
         return None
@@ -149,6 +139,8 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
     if known := await memory.recall(target, export, silent):
         tell_cached(house.listener, vertex, known.title, (target.name,))
         return known.result
+    if export.type != "cacheonly":  # which writes nothing
+        must_wait()
     from engine.exporters import open_exporter
 
     exporter = open_exporter(export)
@@ -168,7 +160,7 @@ async def _without_rotten_blobs(error: EngineError, house: House) -> bool:
     """Whether an export failed for blobs that had rotted on the disk; they are gone now, and will be made anew."""
     if isinstance(error, RegistryError) and error.status != _BAD_REQUEST:
         return False
-    rotten = await trio.to_thread.run_sync(house.blobs.remove_rotten)
+    rotten = await in_thread(house.blobs.remove_rotten)
     if not rotten and not isinstance(error, RottenBlob):
         return False
     house.state.found.append(f"{len(rotten) + isinstance(error, RottenBlob)} stored blobs were damaged; made anew")

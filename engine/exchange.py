@@ -14,9 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import trio
-
 from engine.cache.export_policy import ExportPolicy
+from engine.concurrency import all_at_once, in_thread
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, ExportError, LostLayerError
 from engine.events import Warned
@@ -38,8 +37,8 @@ if TYPE_CHECKING:
     from engine.cache.remote.recording import Recording
     from engine.exporters.context import Progress
     from engine.house import House
+    from engine.solver.findings import Findings
     from engine.solver.keys import DefinitionKeys, Facts
-    from engine.solver.scheduler import Scheduler
 
 _INLINE = "inline"
 TRIES = 6
@@ -56,9 +55,10 @@ class CacheExchange:
         self._policy = request.cache_export or ExportPolicy()
         imports = {_key(b): b for wanted in request.wanted for b in _active(wanted.cache_from)}
         self.importer = LazyImporter([_opened(backend) for backend in imports.values()], house) if imports else None
-        self._exports = _exports(request.wanted)
+        self.exports = _exports(request.wanted)
+        """The caches to be written."""
 
-    def with_inline(self, wanted: Wanted, target: TargetImage, scheduler: Scheduler) -> TargetImage:
+    def with_inline(self, wanted: Wanted, target: TargetImage, scheduler: Findings) -> TargetImage:
         """A target's image with the cache inside that it is to carry."""
         rewritten = any(flag(export.attributes, "rewrite-timestamp") for export in wanted.exports)
         if rewritten or not any(backend.type == _INLINE for backend in wanted.cache_to):
@@ -67,7 +67,7 @@ class CacheExchange:
         platforms = [self._carrying(p, e, scheduler) for p, e in zip(target.platforms, edges, strict=True)]
         return replace(target, platforms=tuple(platforms))
 
-    def _carrying(self, platform: PlatformImage, edge: Edge | None, scheduler: Scheduler) -> PlatformImage:
+    def _carrying(self, platform: PlatformImage, edge: Edge | None, scheduler: Findings) -> PlatformImage:
         from engine.cache.remote.inline import inline_cache
         from engine.cache.remote.manifests import INLINE_KEY
         from engine.exporters.image_config import default_config
@@ -80,13 +80,13 @@ class CacheExchange:
         config = dict(platform.config or default_config())
         return replace(platform, config={**config, INLINE_KEY: base64.b64encode(records).decode()})
 
-    def _recording(self, roots: Sequence[Edge], scheduler: Scheduler) -> Recording:
+    def _recording(self, roots: Sequence[Edge], scheduler: Findings) -> Recording:
         from engine.cache.remote.recording import Recording, Solved
 
         solved = Solved(self._request.vertices, scheduler.facts, scheduler.keys)
         return Recording(solved, roots, self._house.state, self._house.contents.known)
 
-    async def export(self, results: Mapping[str, TargetResult], scheduler: Scheduler) -> dict[str, TargetResult]:
+    async def export(self, results: Mapping[str, TargetResult], scheduler: Findings) -> dict[str, TargetResult]:
         """Writes all caches, each with what the targets that succeeded know. The results, with what became of it."""
         finished = dict(results)
 
@@ -96,13 +96,11 @@ class CacheExchange:
                 for name, result in (await self._write(export, done, scheduler, finished)).items():
                     finished[name] = result
 
-        async with trio.open_nursery() as nursery:
-            for export in self._exports:
-                nursery.start_soon(one, export)
+        await all_at_once(one, self.exports)
         return finished
 
     async def _write(
-        self, export: _Export, done: Sequence[Wanted], scheduler: Scheduler, results: Mapping[str, TargetResult]
+        self, export: _Export, done: Sequence[Wanted], scheduler: Findings, results: Mapping[str, TargetResult]
     ) -> dict[str, TargetResult]:
         names = [wanted.name for wanted in done]
         vertex = sha256(f"{export.place.title} {export.place.name}".encode())
@@ -165,7 +163,7 @@ class LazyImporter:
     async def known(self, vertices: Sequence[Vertex], facts: Facts, keys: DefinitionKeys) -> Mapping[str, Record]:
         """What the caches know by definition."""
         imports = self._imports = await self._read()
-        return await trio.to_thread.run_sync(imports.known, vertices, facts, keys)
+        return await in_thread(imports.known, vertices, facts, keys)
 
     def leads(self, vertex: Vertex, position: int) -> bool:
         """Whether one input of an op leads to something that the caches know."""
@@ -184,9 +182,7 @@ class LazyImporter:
         async def one(place: CachePlace) -> None:
             read.append(await self._read_one(place))
 
-        async with trio.open_nursery() as nursery:
-            for place in self._places:
-                nursery.start_soon(one, place)
+        await all_at_once(one, self._places)
         chains = Chains()
         for other in read:
             chains.absorb(other)

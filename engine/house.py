@@ -11,6 +11,7 @@ import trio
 from engine.blobs import BlobStore
 from engine.cache.content.contents import Contents
 from engine.cache.mounts import CacheMounts
+from engine.concurrency import must_wait
 from engine.events import Listener
 from engine.request import Secret
 from engine.secret_values import SecretReader
@@ -47,7 +48,8 @@ class House:
 
     @cached_property
     def registries(self) -> Registries:
-        """The registry client, with the settings and credentials of this user."""
+        """The registry client, with the settings and credentials of this user. Raises MustWait inside of `run_now`."""
+        must_wait()
         from engine.registry.client import Registries
 
         return Registries()
@@ -75,10 +77,13 @@ class House:
         """The sandbox. Raises UnsupportedError if none is there, saying what to install."""
         return self._runtime
 
-    async def close(self) -> None:
-        """Ends what was opened."""
+    async def hang_up(self) -> None:
+        """Ends connections."""
         with trio.CancelScope(shield=True):
             if "registries" in self.__dict__:
                 await self.registries.aclose()
+
+    def close(self) -> None:
+        """Ends everything else that was opened."""
         self.snapshots.close()
         self.state.close()

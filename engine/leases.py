@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -33,7 +32,7 @@ class Lease:
         self._held: set[str] = set()
         self._file = -1
         self._gate = -1
-        self._path = locks / f"{_PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+        self._path = locks / f"{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
 
     @contextmanager
     def taking(self) -> Iterator[None]:

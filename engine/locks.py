@@ -6,6 +6,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import trio
@@ -90,11 +91,13 @@ async def wait_until_free(path: Path) -> None:
         finally:
             os.close(descriptor)
 
-    await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=_WAITERS)
+    await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=_waiters())
 
 
-_WAITERS = trio.CapacityLimiter(1000)
-"""Threads that only wait for a lock must not use up those that work."""
+@cache
+def _waiters() -> trio.CapacityLimiter:
+    """Threads that only wait for a lock must not use up those that work."""
+    return trio.CapacityLimiter(1000)
 
 
 def _open(path: Path) -> int:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from functools import cache, lru_cache
 
 from engine.llb.ops import Platform
+from engine.values import replace
 
 _PART = re.compile(r"[A-Za-z0-9_.-]+")
 _OS_ALIASES = {"macos": "darwin"}
@@ -45,6 +46,7 @@ def parse(text: str) -> Platform:
     return normalize(Platform(parts[1], parts[0], parts[2] if len(parts) == 3 else ""))
 
 
+@lru_cache(maxsize=256)
 def normalize(platform: Platform) -> Platform:
     """The one spelling of a platform: lower case, aliases replaced, the variant that everybody has left out."""
     os_name = platform.os.lower()
@@ -63,6 +65,7 @@ def format(platform: Platform) -> str:
     return "/".join(part for part in (platform.os, platform.architecture, platform.variant) if part)
 
 
+@cache
 def host() -> Platform:
     """The platform of this machine's kernel."""
     machine = os.uname().machine

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +71,8 @@ def _content(id: str, path: Path) -> bytes:
 
 async def _run(id: str, command: str, folder: Path | None) -> bytes:
     """What a command writes. It ends with the build, however that ends, as far as it obeys SIGTERM or SIGKILL."""
+    import subprocess  # few secrets come from commands, and many builds have none at all
+
     hint = "run it in a shell to see what it says; that is not shown here, for it may be the secret"
     said = bytearray()
     try:

@@ -43,14 +43,20 @@ def told_what_is_found(state: State, listener: Listener) -> Iterator[None]:
     try:
         yield
     finally:
-        if state.found:
-            vertex, now = sha256(b"state folder"), time.time()
-            listener(VertexKnown(vertex, "[internal] check the state folder"))
-            listener(VertexStarted(vertex, now))
-            for sentence in state.found:
-                listener(Warned(vertex, sentence))
-            listener(VertexCompleted(vertex, now))
-            state.found.clear()
+        tell_what_is_found(state, listener)
+
+
+def tell_what_is_found(state: State, listener: Listener) -> None:
+    """Tells what was found so far."""
+    if not state.found:
+        return
+    vertex, now = sha256(b"state folder"), time.time()
+    listener(VertexKnown(vertex, "[internal] check the state folder"))
+    listener(VertexStarted(vertex, now))
+    for sentence in state.found:
+        listener(Warned(vertex, sentence))
+    listener(VertexCompleted(vertex, now))
+    state.found.clear()
 
 
 def tell_cached(listener: Listener, vertex: Digest, name: str, targets: tuple[str, ...] = ()) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from engine.concurrency import MustWait
 from engine.delivery import deliver, result_without_end
 from engine.errors import EngineError, TimeError, WithheldError
 from engine.events import Listener, TargetEnded
 from engine.request import BuildRequest, OnError, Outcome, TargetResult, Wanted
+from engine.solver.findings import Findings
 from engine.solver.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -121,4 +123,22 @@ async def deliver_all(
     async with trio.open_nursery() as nursery:
         for wanted in request.wanted:
             nursery.start_soon(one, wanted)
+    return endings.results
+
+
+async def deliver_known(
+    request: BuildRequest, findings: Findings, house: House, exchange: CacheExchange
+) -> dict[str, TargetResult]:
+    """All targets of a build in which nothing has to be done.
+
+    Raises:
+        MustWait: if an output has to be written after all, or a target cannot be had.
+    """
+    endings = Endings(request, house.listener)
+    with house.state.transaction():
+        for wanted in request.wanted:
+            result = await deliver(wanted, request.vertices, findings, house, exchange)
+            if result.error is not None:
+                raise MustWait
+            endings.note(result)
     return endings.results

@@ -15,9 +15,10 @@ import trio
 from engine.cache.content.trees import TreeChanges
 from engine.cache.memory import TargetMemory
 from engine.cache.records import RecordStore
+from engine.concurrency import in_thread
 from engine.digests import Digest, sha256
 from engine.errors import EngineError
-from engine.events import Listener, LogChunk, Status, Stream, VertexCompleted, VertexStarted
+from engine.events import Event, LogChunk, Status, Stream, VertexCompleted, VertexStarted
 from engine.llb.definition import Vertex
 from engine.locks import try_file_lock, wait_until_free
 from engine.ops.context import StepContext
@@ -44,15 +45,16 @@ class Workshop:
         self, house: House, wishes: Mapping[Digest, Wishes], log_folder: Path, request: BuildRequest | None = None
     ) -> None:
         self._house = house
-        self._listener: Listener = house.listener
         self._wishes = wishes
         self._log_folder = log_folder
         self._step_timeout = request.step_timeout if request else None
         self._shell = request.shell if request else None
-        self._terminal = trio.Lock()
         self._operations: dict[Digest, Operation] = {}
         self._sources_of: dict[LayerID, Vertex] = {}
         self.records = RecordStore(house.state)
+
+    def _listener(self, event: Event) -> None:
+        self._house.listener(event)
 
     async def resolve(self, vertex: Vertex) -> Resolved:
         """What a source vertex means now."""
@@ -84,7 +86,7 @@ class Workshop:
             except EngineError as error:
                 return error
 
-        return await trio.to_thread.run_sync(lambda: [answer(question) for question in questions])
+        return await in_thread(lambda: [answer(question) for question in questions])
 
     async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
         """The checksum of a part of a result, which is brought here only if it was never asked before."""
@@ -125,6 +127,10 @@ class Workshop:
     async def wait_lock(self, key: str) -> None:
         """Returns when nobody has a key's lock, or it was free for a moment."""
         await wait_until_free(self._house.state.locks / key)
+
+    @cached_property
+    def _terminal(self) -> trio.Lock:
+        return trio.Lock()
 
     @cached_property
     def memory(self) -> TargetMemory:

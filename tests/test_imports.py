@@ -49,6 +49,7 @@ LINES: list[set[str]] = [
         "engine.secret_values",
     },
     {
+        "engine.concurrency",
         "engine.request",
         "engine.results",
         "engine.stop",

@@ -7,7 +7,6 @@ checks with `--progress=rawjson`.)
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from pathlib import Path
@@ -104,11 +103,16 @@ def missing_grants(project: Project, request: LoadRequest) -> tuple[Diagnostic, 
         grants.read.append(None)
         grants.write.append(None)
     needs = [need for target in project.targets.values() for need in needs_of(target)]
-    absent = list(dict.fromkeys(need for need in needs if not grants.covers(need, cwd)))
-    return tuple(
-        Diagnostic("additional privileges requested", need.reason, need.span, hint=f"--allow {shlex.quote(need.grant)}")
-        for need in absent
-    )
+    first = {(need.kind, need.grant, need.path): need for need in needs}  # targets are much alike
+    refused = {key for key, need in first.items() if not grants.covers(need, cwd)}
+    return tuple(_missing(n) for n in dict.fromkeys(needs) if (n.kind, n.grant, n.path) in refused)
+
+
+def _missing(need: Need) -> Diagnostic:
+    import shlex
+
+    hint = f"--allow {shlex.quote(need.grant)}"
+    return Diagnostic("additional privileges requested", need.reason, need.span, hint=hint)
 
 
 def _checks_files(project: Project, request: LoadRequest) -> bool:
@@ -236,5 +240,7 @@ def _outputs(target: Target) -> Iterator[Need]:
 
 def allow_hint(missing: Iterable[Diagnostic], arguments: Iterable[str]) -> str:
     """The command that grants all that is missing."""
+    import shlex
+
     flags = list(dict.fromkeys(problem.hint for problem in missing))
     return " ".join(["bakery build", *flags, *map(shlex.quote, arguments)])

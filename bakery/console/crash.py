@@ -6,11 +6,8 @@ The file has no values of variables, and of the command line only what cannot be
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import tempfile
 import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +16,10 @@ from bakery.version import VERSION
 
 def write_report(error: BaseException) -> Path | None:
     """Writes a report about an unexpected exception; None if there is nowhere to write."""
+    import platform
+    import tempfile
+    import traceback
+
     text = "\n".join(
         [
             f"bakery {VERSION}, Python {platform.python_version()}, {platform.platform()}",

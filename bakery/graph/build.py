@@ -15,6 +15,7 @@ from bakery.graph.outputs import agents, attests, cache_backends, exports, secre
 from bakery.graph.vcs import with_vcs
 from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
+from engine.concurrency import MustWait, run_now
 from engine.errors import DamagedState
 from engine.request import BuildRequest, BuildResult, OnError, Outcome, TargetResult, Wanted
 
@@ -59,11 +60,9 @@ def run_build(project: Project, options: BuildOptions, listener: Listener) -> Bu
         BakeryError, TargetError: for a project that cannot be turned into a graph.
         EngineError: when the engine cannot work at all. What fails for one target is in the result.
     """
-    import trio
-
     stop = InterruptStop()
     try:
-        result = trio.run(_build, project, options, listener, stop)
+        result = _run_build(project, options, listener, stop)
         if not any(isinstance(target.error, DamagedState) for target in result.targets.values()):
             return result
     except DamagedState:
@@ -73,7 +72,7 @@ def run_build(project: Project, options: BuildOptions, listener: Listener) -> Bu
             raise
         return _not_started(project)
     # What can be saved of a damaged database is saved by whoever opens it next.
-    return trio.run(_build, project, options, listener, stop)
+    return _run_build(project, options, listener, stop)
 
 
 def lower_project(project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
@@ -83,18 +82,44 @@ def lower_project(project: Project, options: BuildOptions) -> Mapping[str, Lower
     return trio.run(_lower, project, options)
 
 
-async def _build(project: Project, options: BuildOptions, listener: Listener, stop: InterruptStop) -> BuildResult:
+def _run_build(project: Project, options: BuildOptions, listener: Listener, stop: InterruptStop) -> BuildResult:
+    """First what can be done without trio: if there is nothing to do, that is all."""
     from engine.engine import Engine
 
-    async with Engine.open(options.root, listener=listener, runtime=options.runtime, pins=options.pins) as engine:
+    with Engine.opened(options.root, listener=listener, runtime=options.runtime, pins=options.pins) as engine:
+        request = _request_now(engine, project, options, stop)
+        if request is not None and (known := engine.settle(request)) is not None:
+            return known
+        import trio
+
+        return trio.run(_build, engine, project, options, request, stop)
+
+
+def _request_now(engine: Engine, project: Project, options: BuildOptions, stop: InterruptStop) -> BuildRequest | None:
+    """The request, if nothing has to be waited for to lower the targets. What goes wrong is told by who waits."""
+    try:
+        with engine.quiet():
+            return run_now(_request, engine, project, options, stop)
+    except (MustWait, Exception):
+        return None
+
+
+async def _build(
+    engine: Engine, project: Project, options: BuildOptions, request: BuildRequest | None, stop: InterruptStop
+) -> BuildResult:
+    async with engine.connected():
         with stop.hearing():
-            requests: list[BuildRequest] = []
-            with stop.ending():
-                results = await lower_with(engine, project, options)
-                tell_warnings(results, listener)
-                request = replace(build_request(project, results, options), stop=stop)
-                requests.append(options.narrowed(request) if options.narrowed else request)
-            return await engine.solve(requests[0]) if requests else _not_started(project)
+            if request is None:
+                with stop.ending():
+                    request = await _request(engine, project, options, stop)
+            return _not_started(project) if request is None else await engine.solve(request)
+
+
+async def _request(engine: Engine, project: Project, options: BuildOptions, stop: InterruptStop) -> BuildRequest:
+    results = await lower_with(engine, project, options)
+    tell_warnings(results, engine.listener)
+    request = replace(build_request(project, results, options), stop=stop)
+    return options.narrowed(request) if options.narrowed else request
 
 
 def _not_started(project: Project) -> BuildResult:

@@ -10,6 +10,7 @@ from bakery.diagnostics import BakeryError
 from bakery.graph.combine import combined, needs
 from bakery.graph.frontend_request import Surroundings, frontend_request
 from bakery.values import frozen
+from engine.concurrency import Moment, all_at_once
 from engine.errors import EngineError
 from engine.frontends.contract import Bridge, Frontend, FrontendRequest, FrontendResult
 
@@ -34,8 +35,11 @@ class TargetError(Exception):
         self.error = error
 
 
-def check_links(project: Project) -> None:
-    """Raises BakeryError where targets link to each other in a circle, or to a target that is not there."""
+def check_links(project: Project) -> list[str]:
+    """The names of the targets, linked ones first.
+
+    Raises BakeryError where targets link to each other in a circle, or to a target that is not there.
+    """
     order = TopologicalSorter({name: set(needs(target)) for name, target in project.targets.items()})
     try:
         names = list(order.static_order())
@@ -49,6 +53,7 @@ def check_links(project: Project) -> None:
         if name not in project.targets:
             wanting = next(t for t in project.targets.values() if name in needs(t))
             raise BakeryError.of(f"failed to find target {name}", f"{wanting.name} links to it", wanting.span)
+    return names
 
 
 async def lower_targets(
@@ -60,16 +65,14 @@ async def lower_targets(
         BakeryError: for links that make no sense.
         TargetError: for the first target that fails; the others are cancelled then.
     """
-    import trio
-
-    check_links(project)
+    order = check_links(project)
     done: dict[str, Lowered] = {}
-    ended = {name: trio.Event() for name in project.targets}
-    failed: list[TargetError] = []
+    ended = {name: Moment() for name in project.targets}
 
-    async def one(target: Target) -> None:
-        for name in needs(target):
-            await ended[name].wait()
+    async def one(name: str) -> None:
+        target = project.targets[name]
+        for needed in needs(target):
+            await ended[needed].wait()
         try:
             results = {name: done[name].result for name in needs(target)}
             if target.combine:
@@ -78,13 +81,8 @@ async def lower_targets(
                 request = frontend_request(target, results, around)
                 done[target.name] = Lowered(request, await frontend.lower(request, bridge))
         except (BakeryError, EngineError) as error:
-            failed.append(TargetError(target, error))
-            nursery.cancel_scope.cancel()
-        ended[target.name].set()
+            raise TargetError(target, error) from None
+        ended[name].set()
 
-    async with trio.open_nursery() as nursery:
-        for target in project.targets.values():
-            nursery.start_soon(one, target)
-    if failed:
-        raise failed[0]
+    await all_at_once(one, order)
     return {name: done[name] for name in project.targets}

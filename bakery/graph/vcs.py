@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +40,8 @@ def _of_folder(folder: Path) -> dict[str, str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     """What git says, empty if it cannot. It runs no hooks, no pager and no helper that the repository names."""
+    import subprocess
+
     command = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(folder), *arguments]
     environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 import trio
@@ -66,8 +67,11 @@ class CacheMounts:
     def __init__(self, state: State, snapshots: SnapshotStore) -> None:
         self._state = state
         self._snapshots = snapshots
-        self._waiters = trio.CapacityLimiter(1000)
         self._promised: dict[str, Filler] = {}
+
+    @cached_property
+    def _waiters(self) -> trio.CapacityLimiter:
+        return trio.CapacityLimiter(1000)
 
     def promise(self, cache: str, filler: Filler) -> None:
         """Says what a cache begins with that is not there yet; `filler` is called when a step first wants it."""

@@ -7,7 +7,7 @@ and equal work is the same entry whoever asked for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from engine.digests import Digest, sha256
 from engine.llb.ops import (
@@ -28,7 +28,7 @@ from engine.llb.ops import (
     WorkerConstraints,
 )
 from engine.llb.wire import WireError, decode, encode
-from engine.values import frozen
+from engine.values import frozen, replace
 
 NAME_KEY = "llb.customname"
 COMMAND_KEY = "com.docker.dockerfile.v1.command"

@@ -7,7 +7,7 @@ stands for what is decided last of all, such as a build context whose list of us
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from engine.digests import Digest, sha256
 from engine.errors import DefinitionError
@@ -23,7 +23,7 @@ from engine.llb.ops import (
     ProgressGroup,
     SourceOp,
 )
-from engine.values import frozen
+from engine.values import frozen, replace
 
 MERGE_CAP, DIFF_CAP = frozenset({"mergeop"}), frozenset({"diffop"})
 LOCAL_SCHEME = "local://"

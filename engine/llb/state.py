@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from engine import platforms
 from engine.llb.actions import Actions, FileNode
@@ -25,7 +24,7 @@ from engine.llb.execution import ROOT, ExecNode, ExecSpec, MountSpec, SecretSpec
 from engine.llb.nodes import NO_LABEL, DiffNode, Label, MadeNode, MergeNode, Output, define
 from engine.llb.ops import CDIDevice, HostIP, NetMode, Platform, ProxyEnv, SecurityMode, TmpfsOpt, Ulimit
 from engine.llb.paths import join
-from engine.values import frozen
+from engine.values import frozen, replace
 
 
 class Env:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import trio
-import trio.from_thread
 
 from engine import oci
 from engine.blobs import CorruptBlob

@@ -7,7 +7,6 @@ and then recorded in the database.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +75,7 @@ class NewLayer:
         _discard_work(self.work)
         if layer is None:
             (self._folder / _BELOW).write_text(" ".join(self.below.layers))
-        name = layer or LayerID(secrets.token_hex(8))
+        name = layer or LayerID(os.urandom(8).hex())
         self._store.record(name, self._folder, description)
         self.committed = Snapshot((*self.base.layers, name))
         return self.committed

@@ -14,14 +14,17 @@ Formats: subuid(5), newuidmap(1), user_namespaces(7).
 from __future__ import annotations
 
 import os
-import subprocess
 import threading
 from contextlib import suppress
 from enum import Enum
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.snapshots.kernel import CLONE_NEWNS, CLONE_NEWUSER, MS_PRIVATE, MS_REC, mount, unshare
+
+if TYPE_CHECKING:
+    import subprocess
 
 CAP_SYS_ADMIN = 21
 SET_UP = (
@@ -168,6 +171,8 @@ def subordinate(file: Path, name: str, uid: int) -> list[tuple[int, int]]:
 
 def _start_helper(commands: list[list[str]]) -> subprocess.Popen[bytes]:
     """A process that stays outside and, told so, writes our maps: from inside nobody may give us more than one id."""
+    import subprocess
+
     script = "read go; " + " && ".join(" ".join(command) for command in commands)
     pipe = subprocess.PIPE
     return subprocess.Popen(["/bin/sh", "-c", script], stdin=pipe, stdout=subprocess.DEVNULL, stderr=pipe, env={})

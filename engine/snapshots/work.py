@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import itertools
 import os
-import secrets
 import shutil
 import threading
 from contextlib import suppress
@@ -74,7 +73,7 @@ class WorkFolder:
         # Locked under another name, then renamed: what bears its own name is ours for sure. A sweep may still come
         # between the lock's making and its taking; then the folder is gone, and we begin anew.
         while True:
-            name = f"{os.getpid()}-{secrets.token_hex(4)}"
+            name = f"{os.getpid()}-{os.urandom(4).hex()}"
             new = self._root / f".{name}"
             new.mkdir(mode=0o711)
             descriptor = -1

@@ -23,11 +23,10 @@ from engine.errors import EngineError
 from engine.events import How
 from engine.llb.definition import Edge, Vertex, walk
 from engine.ops.contract import Dependency
-from engine.results import LocalTree, Result, Snapshot
+from engine.results import LocalTree, Snapshot
+from engine.solver.findings import Done, Findings
 from engine.solver.keys import (
     WHOLE,
-    DefinitionKeys,
-    Facts,
     content_key,
     content_token,
     dependencies,
@@ -40,34 +39,19 @@ from engine.solver.slots import Slots
 from engine.solver.tell import Teller
 from engine.solver.waits import Waits
 from engine.solver.why import explained
-from engine.sources.contract import Resolved
 from engine.values import frozen, record
 
 Wanted = Sequence[tuple[Edge, Dependency]]
-Inputs = Sequence[tuple[Edge, Dependency, "Done"]]
-
-
-@frozen
-class Done:
-    """A finished vertex: its results by output, which result it is, and whether anything had to be done for it."""
-
-    results: tuple[Result | None, ...]
-    identity: str
-    cached: bool = True
-
-    def output(self, index: int) -> Result:
-        """One output; an empty file system where there is none."""
-        result = self.results[index] if index < len(self.results) else None
-        return Snapshot() if result is None else result
+Inputs = Sequence[tuple[Edge, Dependency, Done]]
 
 
 @record
 class _Job:
-    """The task of one vertex."""
+    """The task of one vertex. (The lambdas keep trio from being imported before it is needed.)"""
 
     demands: int = 0
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
-    ended: trio.Event = field(default_factory=trio.Event)
+    scope: trio.CancelScope = field(default_factory=lambda: trio.CancelScope())
+    ended: trio.Event = field(default_factory=lambda: trio.Event())
     done: Done | None = None
     error: EngineError | None = None
 
@@ -84,7 +68,7 @@ class Helpers:
     importer: Importer | None = None
 
 
-class Scheduler:
+class Scheduler(Findings):
     """Runs the vertices of a plan, in a nursery that outlives every demand.
 
     `Slots` bounds how many vertices are at work at once; those that wait for their inputs, or for another process that
@@ -92,41 +76,16 @@ class Scheduler:
     """
 
     def __init__(self, prepared: Prepared, helpers: Helpers, nursery: trio.Nursery) -> None:
+        super().__init__(prepared, helpers.waits)
         self._vertices = prepared.vertices
-        self._facts = prepared.facts
-        self._keys = prepared.keys
-        self._plan = prepared.plan
-        self._must_run = frozenset(prepared.plan.runs)
         self._services = helpers.services
         self._slots = helpers.slots
         self._reasons = helpers.reasons
         self._teller = helpers.teller
-        self.waits = helpers.waits
-        """Where everybody who waits says for what."""
         self._importer = helpers.importer
         self._nursery = nursery
         self._jobs: dict[Digest, _Job] = {}
         self._leaders: dict[str, Digest] = {}
-        self.begun: set[Digest] = set()
-        """The vertices that were begun to run."""
-        self.ran: dict[Digest, float] = {}
-        """The vertices that were run to their end, and how many seconds that took."""
-        self.found: set[Digest] = set()
-        """The vertices that turned out to be known when inputs were there, and those that nobody needed for that."""
-
-    @property
-    def facts(self) -> Facts:
-        """What was known before any work."""
-        return self._facts
-
-    @property
-    def keys(self) -> DefinitionKeys:
-        """The definition keys under which results were found and saved."""
-        return self._keys
-
-    def is_known(self, vertex: Digest) -> bool:
-        """Whether nothing had to be done for a vertex."""
-        return vertex not in self._must_run or (vertex in self.found and vertex not in self.begun)
 
     async def demand(self, vertex: Digest) -> Done:
         """The results of a vertex; waits for them, and starts the work if nobody did.
@@ -134,6 +93,9 @@ class Scheduler:
         Raises:
             EngineError: why the vertex, or one below it, failed.
         """
+        known = self.known(vertex)
+        if known is not None:
+            return known
         while True:
             job = self._jobs.get(vertex)
             if job is None or (job.ended.is_set() and job.done is None and job.error is None):
@@ -165,11 +127,6 @@ class Scheduler:
     async def _finish(self, vertex: Vertex) -> Done:
         if vertex.digest in self._facts.unresolved:
             raise self._teller.failed(vertex, self._facts.unresolved[vertex.digest])
-        if vertex.digest in self._facts.resolved:
-            return _source_done(self._facts.resolved[vertex.digest])
-        record = self._plan.hits.get(vertex.digest)
-        if record is not None:
-            return Done(record.results, record.identity)
         key = self._keys.keys.get(vertex.digest)
         if key is None:
             return await self._evaluate(vertex)
@@ -357,7 +314,3 @@ class Scheduler:
     def _say_found(self, vertex: Vertex, how: How) -> None:
         self.found.add(vertex.digest)
         self._teller.cached([vertex.digest], how)
-
-
-def _source_done(resolved: Resolved) -> Done:
-    return Done((resolved.result,), resolved.keys[-1] if resolved.keys else resolved.pin)

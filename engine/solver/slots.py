@@ -30,11 +30,11 @@ class Bounds:
 
 @dataclass(order=True, slots=True)
 class _Waiting:
-    """Somebody in the queue; the smallest comes first."""
+    """Somebody in the queue; the smallest comes first. (The lambda keeps trio from being imported before its time.)"""
 
     order: tuple[float, int]
     vertex: Digest = field(compare=False)
-    called: trio.Event = field(compare=False, default_factory=trio.Event)
+    called: trio.Event = field(compare=False, default_factory=lambda: trio.Event())
     gone: bool = field(compare=False, default=False)
 
 

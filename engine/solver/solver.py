@@ -13,12 +13,14 @@ from dataclasses import field
 
 import trio
 
+from engine.concurrency import all_at_once
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.events import Listener, VertexKnown
 from engine.llb.definition import Edge, Vertex, walk
 from engine.ops.contract import CacheMap
 from engine.solver.chronicle import Chronicle
+from engine.solver.findings import Findings
 from engine.solver.keys import Facts, definition_keys, local_questions
 from engine.solver.plan import Prepared, make_plan
 from engine.solver.priorities import Priorities
@@ -61,8 +63,10 @@ async def solving(
     services: Services,
     listener: Listener,
     how: Circumstances | None = None,
+    prepared: Prepared | None = None,
 ) -> AsyncIterator[Scheduler]:
-    """A scheduler over everything the roots need; leaving the block cancels what is still at work.
+    """A scheduler over everything the roots need; leaving the block cancels what is still at work. What was `prepared`
+    before is not found out again.
 
     Raises EngineError for an op that nobody can do, and whatever the block raises.
     """
@@ -82,7 +86,8 @@ async def solving(
             try:
                 order = list(walk(vertices, roots))
                 _show_wanted(order, how.owners, watchdog.listen)
-                prepared = await prepare(vertices, order, roots, services, importer=how.importer, waits=waits)
+                if prepared is None:
+                    prepared = await prepare(vertices, order, roots, services, importer=how.importer, waits=waits)
                 async with _scheduling(prepared, services, how, teller, waits) as scheduler:
                     yield scheduler
             except EngineError as error:  # kept out of the nursery, which would wrap it in a group
@@ -92,14 +97,27 @@ async def solving(
         raise failed
 
 
+async def settled(prepared: Prepared, services: Services, listener: Listener, how: Circumstances) -> Findings:
+    """What there is for a graph of which nothing must run, told as `solving` tells it, and remembered likewise."""
+    _show_wanted(prepared.order, how.owners, listener)
+    chronicle = _begin(prepared, services, how, Teller(listener, how.clock))
+    await chronicle.write({}, ())
+    return Findings(prepared, Waits(how.clock))
+
+
+def _begin(prepared: Prepared, services: Services, how: Circumstances, teller: Teller) -> Chronicle:
+    """Tells and notes what is known before any work."""
+    teller.cached((*prepared.plan.passed, *prepared.plan.hits))
+    services.records.touch(record.identity for record in prepared.plan.hits.values())
+    return Chronicle(how.project, how.owners, prepared, services)
+
+
 @asynccontextmanager
 async def _scheduling(
     prepared: Prepared, services: Services, how: Circumstances, teller: Teller, waits: Waits
 ) -> AsyncIterator[Scheduler]:
     """The scheduler itself; what it has done is written down however the block ends."""
-    teller.cached((*prepared.plan.passed, *prepared.plan.hits))
-    services.records.touch(record.identity for record in prepared.plan.hits.values())
-    chronicle = Chronicle(how.project, how.owners, prepared, services)
+    chronicle = _begin(prepared, services, how, teller)
     slots = _slots(prepared, how, chronicle)
     helpers = Helpers(services, slots, chronicle.reasons, teller, waits, how.importer)
     failed: EngineError | None = None
@@ -181,7 +199,5 @@ async def _resolve(
         except EngineError as error:
             failed[vertex.digest] = error
 
-    async with trio.open_nursery() as nursery:
-        for vertex in sources:
-            nursery.start_soon(one, vertex)
+    await all_at_once(one, sources)
     return found, failed

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from engine import oci, platforms
+from engine.concurrency import Turns
 from engine.digests import Digest, parse_digest, sha256
 from engine.errors import SourceError
 from engine.frontends.contract import ResolvedImage
@@ -23,8 +24,6 @@ from engine.sources.layers import record_layers
 from engine.sources.pins import PinKind, Pins
 
 if TYPE_CHECKING:
-    import trio
-
     from engine.blobs import BlobStore
     from engine.registry.client import Registries
     from engine.state import State
@@ -49,7 +48,7 @@ class ImageResolver:
         self._pins = pins or Pins()
         self._found: dict[tuple[str, str], FoundImage] = {}
         self._meanings: dict[str, tuple[Digest, str]] = {}
-        self._asking: dict[str, trio.Lock] = {}
+        self._asking: dict[str, Turns] = {}
 
     async def resolve(self, reference: str, platform: Platform, mode: str = "") -> ResolvedImage:
         """What a name means now. `mode` `local` takes what was known last without asking, if anything was.
@@ -63,10 +62,8 @@ class ImageResolver:
 
     async def find(self, reference: Reference, platform: Platform, mode: str = "") -> FoundImage:
         """The same, with the manifest."""
-        import trio
-
         key = str(reference), platforms.format(platforms.normalize(platform))
-        async with self._asking.setdefault(key[0], trio.Lock()):
+        async with self._asking.setdefault(key[0], Turns()):
             if key not in self._found:
                 self._found[key] = await self._find(reference, platform, key, mode)
         return self._found[key]

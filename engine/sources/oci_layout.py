@@ -8,23 +8,21 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tarfile
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-import trio
-
 from engine import oci, platforms
-from engine.blobs import BlobStore, CorruptBlob
+from engine.blobs import CorruptBlob
+from engine.concurrency import Turns, in_thread
 from engine.digests import Digest, hex_of, parse_digest, sha256
 from engine.errors import SourceError
 from engine.frontends.contract import ResolvedImage
 from engine.llb.definition import Vertex
 from engine.llb.ops import Platform
 from engine.sources.contract import Resolved
-from engine.sources.found_image import find_image
+from engine.sources.found_image import FoundImage, find_image
 from engine.sources.image import limit_of, resolved_image
 from engine.sources.layers import LAYOUT_ORIGIN
 from engine.sources.streams import READ, BlobStream
@@ -60,8 +58,17 @@ class _TarFiles:
     """The members of a tar, which is read in place."""
 
     def __init__(self, path: Path) -> None:
-        with tarfile.open(path, "r:") as tar:
-            members = [m for m in tar.getmembers() if m.isreg() and not m.issparse()]
+        """Raises SourceError if it is none."""
+        import tarfile
+
+        try:
+            with tarfile.open(path, "r:") as tar:
+                members = [m for m in tar.getmembers() if m.isreg() and not m.issparse()]
+        except tarfile.TarError as error:
+            raise SourceError(
+                f"{path} is neither an OCI layout folder nor a tar of one: {error}",
+                hint="if it is compressed, unpack it",
+            ) from None
         self._places = {m.name.removeprefix("./"): (m.offset_data, m.size) for m in members}
         self._path = path
 
@@ -112,11 +119,6 @@ class Layout:
                 hint = "a docker archive can be turned into one with `skopeo copy docker-archive:FILE oci:FOLDER`"
             raise SourceError(
                 f"there is no OCI layout at {path}: {error.filename or error} is missing", hint=hint
-            ) from None
-        except tarfile.TarError as error:
-            raise SourceError(
-                f"{path} is neither an OCI layout folder nor a tar of one: {error}",
-                hint="if it is compressed, unpack it",
             ) from None
         except OSError as error:
             raise SourceError(f"cannot read the OCI layout {path}: {error.strerror or error}") from error
@@ -178,11 +180,11 @@ class Layout:
 
     async def document(self, digest: Digest, media_type: str) -> bytes:
         """A manifest or index."""
-        return await trio.to_thread.run_sync(self.read, digest, oci.MAX_MANIFEST)
+        return await in_thread(self.read, digest, oci.MAX_MANIFEST)
 
     async def config(self, blob: oci.Descriptor) -> bytes:
         """An image config."""
-        return await trio.to_thread.run_sync(self.read, blob.digest, oci.MAX_CONFIG)
+        return await in_thread(self.read, blob.digest, oci.MAX_CONFIG)
 
 
 class _HashedBlob:
@@ -207,33 +209,54 @@ class _HashedBlob:
 @asynccontextmanager
 async def open_blob(layout: Path, blob: oci.Descriptor) -> AsyncIterator[BlobStream]:
     """A layer's blob in a layout, for a thread that reads it."""
-    opened = await trio.to_thread.run_sync(Layout, layout)
+    opened = await in_thread(Layout, layout)
     with opened.open(blob.digest) as file:
         yield _HashedBlob(file, blob, layout)
 
 
-async def resolve_layout(folder: Path, reference: str, platform: Platform, blobs: BlobStore) -> ResolvedImage:
-    """The image that `NAME[:TAG][@DIGEST]` means in the layout at `folder` (or in a tar there).
+class LayoutResolver:
+    """Finds images in layouts, each once in the life of this object, whoever asks: what is found then, holds."""
 
-    Raises:
-        SourceError: if there is none for this platform.
-    """
-    layout = await trio.to_thread.run_sync(Layout, folder)
-    top = layout.find(reference)
-    image = await find_image(f"{reference} in {folder}", top.digest, platform, layout, top.media_type)
-    return ResolvedImage(reference.partition("@")[0], image.digest, image.config, image.platform)
+    def __init__(self) -> None:
+        self._found: dict[tuple[Path, str, Platform], FoundImage] = {}
+        self._layouts: dict[Path, Layout] = {}
+        self._turns: dict[Path, Turns] = {}
+
+    async def resolve(self, folder: Path, reference: str, platform: Platform) -> ResolvedImage:
+        """The image that `NAME[:TAG][@DIGEST]` means in the layout at `folder` (or in a tar there).
+
+        Raises:
+            SourceError: if there is none for this platform.
+        """
+        image = await self.find(folder, reference, platform)
+        return ResolvedImage(reference.partition("@")[0], image.digest, image.config, image.platform)
+
+    async def find(self, folder: Path, reference: str, platform: Platform) -> FoundImage:
+        """The same, with the manifest."""
+        key = folder, reference, platforms.normalize(platform)
+        async with self._turns.setdefault(folder, Turns()):
+            if key not in self._found:
+                if folder not in self._layouts:
+                    self._layouts[folder] = await in_thread(Layout, folder)
+                layout = self._layouts[folder]
+                top = layout.find(reference)
+                self._found[key] = await find_image(
+                    f"{reference} in {folder}", top.digest, key[2], layout, top.media_type
+                )
+        return self._found[key]
 
 
 class LayoutSource:
     """An `oci-layout://` vertex. Its folder is the one given for its `oci.session`, or for its `oci.store`."""
 
-    def __init__(self, vertex: Vertex, folders: Mapping[str, Path], state: State) -> None:
+    def __init__(self, vertex: Vertex, folders: Mapping[str, Path], layouts: LayoutResolver, state: State) -> None:
         source = vertex.op.source
         assert source is not None
         self._reference = source.identifier.removeprefix(SCHEME)
         self._attrs = source.attrs
         self._platform = platforms.normalize(vertex.op.platform) if vertex.op.platform else platforms.host()
         self._folders = folders
+        self._layouts = layouts
         self._state = state
 
     async def resolve(self) -> Resolved:
@@ -242,12 +265,13 @@ class LayoutSource:
         path = self._folders.get(session) or self._folders.get(store)
         if path is None:
             raise SourceError(f"no folder was given for the OCI layout {store or self._reference}")
-        layout = await trio.to_thread.run_sync(Layout, path)
-        top = layout.find(self._reference)
-        image = await find_image(self._reference, top.digest, self._platform, layout, top.media_type)
-        origin = f"{LAYOUT_ORIGIN}{layout.path}"
+        image = await self._layouts.find(path, self._reference, self._platform)
         limit = limit_of(self._attrs.get("oci.layerlimit"))
-        return resolved_image(image, self._platform, self._state, limit, origin)
+        return resolved_image(image, self._platform, self._state, limit, _origin(path))
+
+
+def _origin(path: Path) -> str:
+    return f"{LAYOUT_ORIGIN}{path.absolute()}"
 
 
 def _corrupt(path: Path, digest: Digest) -> CorruptBlob:

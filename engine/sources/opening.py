@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.concurrency import must_wait
 from engine.errors import DefinitionError
 from engine.llb.definition import Vertex
 from engine.sources.contract import Source
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from engine.snapshots.store import SnapshotStore
     from engine.sources.downloads import Downloader
     from engine.sources.image import ImageResolver
+    from engine.sources.oci_layout import LayoutResolver
     from engine.sources.repositories import Repositories
     from engine.sources.secrets import GivenSecrets
     from engine.state import State
@@ -61,15 +63,24 @@ class SourceContext:
         return ImageResolver(self.registries, self.state, self.blobs, self.pins)
 
     @cached_property
+    def layouts(self) -> LayoutResolver:
+        """Finds images in OCI layouts, each once."""
+        from engine.sources.oci_layout import LayoutResolver
+
+        return LayoutResolver()
+
+    @cached_property
     def downloader(self) -> Downloader:
-        """Fetches URLs, each once."""
+        """Fetches URLs, each once. Raises MustWait inside of `run_now`."""
+        must_wait()
         from engine.sources.downloads import Downloader
 
         return Downloader(self.state, self.blobs, pins=self.pins)
 
     @cached_property
     def repositories(self) -> Repositories:
-        """Git repositories, each asked once for each ref."""
+        """Git repositories, each asked once for each ref. Raises MustWait inside of `run_now`."""
+        must_wait()
         from engine.sources.repositories import Repositories
 
         return Repositories(self.state, self.secrets, self.pins)
@@ -96,7 +107,7 @@ def open_source(vertex: Vertex, context: SourceContext) -> Source:
     if scheme == "oci-layout":
         from engine.sources.oci_layout import LayoutSource
 
-        return LayoutSource(vertex, context.folders, context.state)
+        return LayoutSource(vertex, context.folders, context.layouts, context.state)
     if scheme == "git":
         from engine.sources.git import GitSource
 

@@ -7,7 +7,6 @@ from contextlib import aclosing, asynccontextmanager, closing
 from typing import TYPE_CHECKING, Protocol
 
 import trio
-import trio.from_thread
 
 from engine.blobs import BlobStore, BlobWriter, VerifyingReader
 from engine.errors import RegistryError

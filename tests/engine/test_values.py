@@ -9,6 +9,7 @@ from typing import ClassVar
 import pytest
 
 from engine.values import frozen, record
+from engine.values import replace as quickly_replace
 
 
 @frozen
@@ -166,3 +167,31 @@ def test_a_record_can_be_changed_and_has_no_hash() -> None:
         hash(tally)
     with pytest.raises(AttributeError):
         tally.other = 1  # type: ignore[attr-defined]
+
+
+def test_replace_changes_what_it_is_told_and_nothing_else() -> None:
+    @frozen
+    class Spot:
+        x: int
+        y: int = 2
+        tags: tuple[str, ...] = field(default_factory=tuple)
+
+    spot = Spot(1, tags=("a",))
+    assert quickly_replace(spot, y=3) == Spot(1, 3, ("a",))
+    assert spot == Spot(1, 2, ("a",))
+    with pytest.raises(TypeError, match="Spot has no field z"):
+        quickly_replace(spot, z=1)
+
+
+def test_replace_works_with_one_field_and_with_checks() -> None:
+    @frozen
+    class Even:
+        number: int
+
+        def __post_init__(self) -> None:
+            if self.number % 2:
+                raise ValueError(self.number)
+
+    assert quickly_replace(Even(2), number=4) == Even(4)
+    with pytest.raises(ValueError, match="3"):
+        quickly_replace(Even(2), number=3)

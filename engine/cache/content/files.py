@@ -12,10 +12,14 @@ import os
 import threading
 
 from engine.cache.content.header import EMPTY, entry_digest
+from engine.concurrency import must_wait
 from engine.sources.folder import Folder
 from engine.sources.local import LocalView
 from engine.state import State
 from engine.tree import Entry
+
+_FEW, _PIECE = 1000, 1 << 16
+"""What is read before somebody wants to be told of it: so many files, or pieces of that many bytes."""
 
 
 class FileDigests:
@@ -29,6 +33,7 @@ class FileDigests:
         self._known: dict[str, tuple[str, str]] = {}
         self._new: dict[str, tuple[str, str]] = {}
         self._prepared: set[str] = set()
+        self._read = 0
         self._lock = threading.Lock()
 
     def prepare(self, path: str) -> None:
@@ -58,6 +63,9 @@ class FileDigests:
         known = self._known.get(path)
         if known is not None and known[0] == version:
             return known[1]
+        self._read += 1 + entry.size // _PIECE
+        if self._read > _FEW:
+            must_wait()
         settled = self._folder.settle(entry)
         digest = entry_digest(self._unfiltered, path, entry)
         with self._lock:

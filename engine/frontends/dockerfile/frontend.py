@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from engine.concurrency import all_at_once
 from engine.errors import DefinitionError
 from engine.frontends.contract import Bridge, FrontendRequest, FrontendResult
 from engine.frontends.dockerfile import directives, syntax
@@ -114,21 +115,18 @@ async def _all(job: Job, targets: list[Platform | None]) -> list[Converted]:
     if len(targets) == 1:
         return [await convert(job, targets[0])]
     silent = replace(job, observer=Observer())
-    import trio
-
     done: dict[int, Converted] = {}
     failed: dict[int, Exception] = {}
 
-    async def one(at: int, platform: Platform | None) -> None:
+    async def one(asked: tuple[int, Platform | None]) -> None:
+        at, platform = asked
         # Errors are kept, so that the first platform's is the one that is told, not the fastest's.
         try:
             done[at] = await convert(silent if at else job, platform)
         except Exception as error:
             failed[at] = error
 
-    async with trio.open_nursery() as nursery:
-        for at, platform in enumerate(targets):
-            nursery.start_soon(one, at, platform)
+    await all_at_once(one, enumerate(targets))
     if failed:
         raise failed[min(failed)]
     return [done[at] for at in range(len(targets))]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from engine import platforms
 from engine.errors import DefinitionError, EngineError
@@ -44,7 +43,7 @@ from engine.llb.nodes import Deferred, Output
 from engine.llb.ops import Platform
 from engine.llb.state import Env as Variables
 from engine.llb.state import State
-from engine.values import frozen
+from engine.values import frozen, replace
 
 
 @frozen

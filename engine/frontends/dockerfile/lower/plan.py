@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import field
+
+from engine.concurrency import all_at_once
 from engine.errors import EngineError, SourceError
 from engine.frontends.contract import Bridge, FrontendRequest, ResolvedImage
 from engine.frontends.dockerfile.expand import NOTHING, ExpansionError
@@ -45,6 +48,7 @@ class Plan:
     stages: Stages
     build_platform: Platform
     implicit: bool
+    loaded: dict[tuple[str, Platform | None], named.Loaded] = field(default_factory=dict)
 
     # ------------------------------------------------------------ what is written
 
@@ -243,24 +247,18 @@ class Plan:
                 wanted.setdefault(key, []).append(stage)
         found: dict[Stage, ResolvedImage | Exception] = {}
 
-        async def ask(name: str, platform: Platform) -> None:
+        async def ask(asked: tuple[str, Platform]) -> None:
+            name, platform = asked
             try:
                 answer: ResolvedImage | Exception = await self.bridge.resolve_image(
                     name, platform, self.scope.options.resolve_mode
                 )
             except EngineError as error:
                 answer = error
-            for stage in wanted[name, platform]:
+            for stage in wanted[asked]:
                 found[stage] = answer
 
-        if len(wanted) == 1:
-            await ask(*next(iter(wanted)))
-        elif wanted:
-            import trio
-
-            async with trio.open_nursery() as nursery:
-                for name, platform in wanted:
-                    nursery.start_soon(ask, name, platform)
+        await all_at_once(ask, wanted)
         return found
 
     def _replacement(self, stage: Stage, name: reference.Reference) -> named.NamedContext | None:
@@ -281,7 +279,7 @@ class Plan:
             raise self._unresolved(written, found)
 
     async def _set_context(self, stage: Stage, context: named.NamedContext) -> None:
-        loaded = await context.load()
+        loaded = await self._load(context)
         stage.dispatched = True
         stage.state = loaded.state
         if loaded.config is not None:
@@ -290,11 +288,20 @@ class Plan:
                 stage.platform = stage.image.platform
 
     async def _set_replacement(self, stage: Stage, context: named.NamedContext, platform: Platform) -> None:
-        loaded = await context.load()
+        loaded = await self._load(context)
         stage.image = Image.empty(platform) if loaded.config is None else Image.parse(loaded.config)
         stage.base_config = stage.image.to_json() if loaded.config is None else loaded.config
         stage.state = loaded.state.on(platform)
         stage.platform = platform
+
+    async def _load(self, context: named.NamedContext) -> named.Loaded:
+        """A context's files: but for a folder, of which each stage uses something else, the same for all stages."""
+        if context.value.startswith("local:"):
+            return await context.load()
+        key = context.key, context.platform
+        if key not in self.loaded:
+            self.loaded[key] = await context.load()
+        return self.loaded[key]
 
     def _set_image(
         self, stage: Stage, name: reference.Reference, found: ResolvedImage, platform: Platform, written: str

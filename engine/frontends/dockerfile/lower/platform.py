@@ -7,6 +7,7 @@ commands run on the normal form. `engine.platforms` is for everybody else.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from engine import platforms
 from engine.frontends.dockerfile.gotext import quote
@@ -122,6 +123,7 @@ def _arch(arch: str, variant: str) -> tuple[str, str]:
     return normal.architecture, normal.variant
 
 
+@lru_cache(maxsize=256)
 def format_all(platform: Platform) -> str:
     """`OS[(VERSION+FEATURE)]/ARCH[/VARIANT]`."""
     if not platform.os:

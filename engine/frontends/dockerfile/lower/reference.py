@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from functools import lru_cache
 
-from engine.values import frozen
+from engine.values import frozen, replace
 
 _LABEL = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
 _DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?"
@@ -58,6 +58,7 @@ class Reference:
         return str(self).replace(f"{self.domain}/{self.path}", path, 1)
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Reference:
     """A full name from a short one.
 

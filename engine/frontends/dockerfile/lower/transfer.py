@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from engine.frontends.dockerfile.expand import Expander, ExpansionError
@@ -21,7 +20,7 @@ from engine.llb.actions import Actions, CopyOptions, copy, mkfile
 from engine.llb.nodes import Group, Label
 from engine.llb.paths import base, join
 from engine.llb.state import State, merge, scratch
-from engine.values import record
+from engine.values import record, replace
 
 UNNAMED = "__unnamed__"
 _HTTP = ("http://", "https://")

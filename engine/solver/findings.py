@@ -1,0 +1,81 @@
+"""What is known of a graph before any work, for those who want its results."""
+
+from __future__ import annotations
+
+from engine.concurrency import MustWait
+from engine.digests import Digest
+from engine.results import Result, Snapshot
+from engine.solver.keys import DefinitionKeys, Facts
+from engine.solver.plan import Prepared
+from engine.solver.waits import Waits
+from engine.sources.contract import Resolved
+from engine.values import frozen
+
+
+@frozen
+class Done:
+    """A finished vertex: its results by output, which result it is, and whether anything had to be done for it."""
+
+    results: tuple[Result | None, ...]
+    identity: str
+    cached: bool = True
+
+    def output(self, index: int) -> Result:
+        """One output; an empty file system where there is none."""
+        result = self.results[index] if index < len(self.results) else None
+        return Snapshot() if result is None else result
+
+
+class Findings:
+    """The results of the vertices that are known; `Scheduler` adds the others."""
+
+    def __init__(self, prepared: Prepared, waits: Waits) -> None:
+        self._facts = prepared.facts
+        self._keys = prepared.keys
+        self._plan = prepared.plan
+        self._must_run = frozenset(prepared.plan.runs)
+        self.waits = waits
+        """Where everybody who waits says for what."""
+        self.begun: set[Digest] = set()
+        """The vertices that were begun to run."""
+        self.ran: dict[Digest, float] = {}
+        """The vertices that were run to their end, and how many seconds that took."""
+        self.found: set[Digest] = set()
+        """The vertices that turned out to be known when inputs were there, and those that nobody needed for that."""
+
+    @property
+    def facts(self) -> Facts:
+        """What was known before any work."""
+        return self._facts
+
+    @property
+    def keys(self) -> DefinitionKeys:
+        """The definition keys under which results were found and saved."""
+        return self._keys
+
+    def is_known(self, vertex: Digest) -> bool:
+        """Whether nothing had to be done for a vertex."""
+        return vertex not in self._must_run or (vertex in self.found and vertex not in self.begun)
+
+    def known(self, vertex: Digest) -> Done | None:
+        """The results of a vertex if they were known before any work."""
+        resolved = self._facts.resolved.get(vertex)
+        if resolved is not None:
+            return _source_done(resolved)
+        record = self._plan.hits.get(vertex)
+        return None if record is None else Done(record.results, record.identity)
+
+    async def demand(self, vertex: Digest) -> Done:
+        """The results of a vertex.
+
+        Raises:
+            MustWait: if they are not known.
+        """
+        done = self.known(vertex)
+        if done is None:
+            raise MustWait
+        return done
+
+
+def _source_done(resolved: Resolved) -> Done:
+    return Done((resolved.result,), resolved.keys[-1] if resolved.keys else resolved.pin)
