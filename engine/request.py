@@ -84,6 +84,15 @@ class Wanted:
     """The provenance that the response is to hold: `min`, `max` or none."""
 
 
+class StepNetwork(Enum):
+    """The network of steps that ask for none in particular."""
+
+    SHARED = "shared"
+    """This machine's."""
+    PRIVATE = "private"
+    """One of each step's own, from which what is outside can be reached."""
+
+
 class OnError(Enum):
     """What happens to the other targets when one fails."""
 
@@ -118,6 +127,7 @@ class BuildRequest:
     """Seconds that the build may take."""
     step_timeout: float | None = None
     """Seconds that each step may take."""
+    step_network: StepNetwork = StepNetwork.SHARED
     shell: Shell | None = None
     stop: Stop = field(default_factory=Stop)
     """By which the build can be ended."""

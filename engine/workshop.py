@@ -24,7 +24,7 @@ from engine.locks import try_file_lock, wait_until_free
 from engine.ops.context import StepContext
 from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
-from engine.request import BuildRequest
+from engine.request import BuildRequest, StepNetwork
 from engine.results import LayerID, Result, Snapshot
 from engine.solver.services import LocalQuestion
 from engine.sources.contract import Resolved
@@ -48,6 +48,7 @@ class Workshop:
         self._wishes = wishes
         self._log_folder = log_folder
         self._step_timeout = request.step_timeout if request else None
+        self._step_network = request.step_network if request else StepNetwork.SHARED
         self._shell = request.shell if request else None
         self._operations: dict[Digest, Operation] = {}
         self._sources_of: dict[LayerID, Vertex] = {}
@@ -190,6 +191,7 @@ class Workshop:
             allowed=wishes.allowed,
             log_path=self._log_folder / f"{vertex.digest.partition(':')[2][:16]}.log",
             timeout=self._step_timeout,
+            network=self._step_network,
             shell=self._shell,
             terminal=self._terminal,
         )

@@ -21,7 +21,8 @@ def apply_settings(options: dict[str, Any], *, remote: bool = False) -> Settings
         options["root"] = str(settings.root)
     if "progress" in options:
         options["progress"] = options["progress"] or settings.progress or _USUAL_PROGRESS
-    for option, value in (("runtime", settings.runtime), ("jobs", settings.max_parallelism)):
+    values = {"runtime": settings.runtime, "step_network": settings.step_network, "jobs": settings.max_parallelism}
+    for option, value in values.items():
         if option in options and not options[option]:
             options[option] = value
     return settings

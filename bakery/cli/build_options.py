@@ -19,6 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PROGRESS_MODES = ("auto", "none", "plain", "quiet", "rawjson", "tty")
 ON_ERROR = ("keep-going", "fail-fast", "publish-all-or-nothing")
+STEP_NETWORKS = ("shared", "private")
 CALLS = ("build", "check", "outline", "targets")
 
 _DEFINITION = (
@@ -71,6 +72,13 @@ _ENGINE = (
     click.option("root", "--root", metavar="DIR", envvar="BAKERY_ROOT", help="The state folder."),
     click.option(
         "runtime", "--runtime", metavar="NAME", default="", help="What runs steps: native, bubblewrap, crun, runc."
+    ),
+    click.option(
+        "step_network",
+        "--step-network",
+        metavar="NET",
+        type=click.Choice(STEP_NETWORKS),
+        help="The network of steps: shared with this machine, or private (needs passt or slirp4netns).",
     ),
 )
 

@@ -24,7 +24,7 @@ from bakery.console.errors import FAILED, INTERRUPTED
 from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
-from engine.request import BuildResult, OnError, Outcome, Shell
+from engine.request import BuildResult, OnError, Outcome, Shell, StepNetwork
 
 if TYPE_CHECKING:
     from engine.sources.pins import Pins
@@ -90,6 +90,7 @@ def build_options(options: dict[str, Any], allowed: frozenset[str], settings: Se
         cache_export=settings.cache_export if settings else None,
         timeout=options.get("timeout"),
         step_timeout=options.get("step_timeout"),
+        step_network=StepNetwork(options.get("step_network") or StepNetwork.SHARED.value),
         provenance=_provenance(os.environ) if options.get("metadata_file") else "",
         pins=_locked_pins(tuple(options["files"])) if options.get("locked") else None,
     )

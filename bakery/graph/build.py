@@ -17,7 +17,7 @@ from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
 from engine.concurrency import MustWait, run_now
 from engine.errors import DamagedState
-from engine.request import BuildRequest, BuildResult, OnError, Outcome, TargetResult, Wanted
+from engine.request import BuildRequest, BuildResult, OnError, Outcome, StepNetwork, TargetResult, Wanted
 
 if TYPE_CHECKING:
     from bakery.config.target import Project, Target
@@ -48,6 +48,7 @@ class BuildOptions:
     """What names of sources are to mean; None for what they mean now."""
     timeout: float | None = None
     step_timeout: float | None = None
+    step_network: StepNetwork = StepNetwork.SHARED
     shell: Shell | None = None
     narrowed: Callable[[BuildRequest], BuildRequest] | None = None
     """What is made of the request before it is built."""
@@ -172,6 +173,7 @@ def build_request(project: Project, results: Mapping[str, Lowered], options: Bui
         cache_export=options.cache_export,
         timeout=options.timeout,
         step_timeout=options.step_timeout,
+        step_network=options.step_network,
         shell=options.shell,
     )
 

@@ -5,6 +5,7 @@ command's flag comes before the environment, that before the project's file, tha
 
     root = "cache"                # the state folder; in a project's file it must lie within the project
     runtime = "crun"              # what runs steps: native, bubblewrap, crun, runc
+    step-network = "private"      # as --step-network
     progress = "plain"            # as --progress
     max-parallelism = 8           # as --jobs
     file-relative-paths = true    # as --file-relative-paths
@@ -57,6 +58,7 @@ class Settings:
 
     root: Path | None = None
     runtime: str | None = None
+    step_network: str | None = None
     progress: str | None = None
     max_parallelism: int | None = None
     file_relative_paths: bool | None = None

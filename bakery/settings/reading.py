@@ -17,6 +17,7 @@ from engine.cache.policy import DiskSpace, Limits, Rule
 
 MAX_SIZE = 1 << 20
 _RUNTIMES = ("native", "bubblewrap", "crun", "runc")
+_NETWORKS = ("shared", "private")
 _PROGRESS = ("auto", "none", "plain", "quiet", "rawjson", "tty")
 
 T = TypeVar("T")
@@ -249,6 +250,7 @@ _EXPORT_RULE: _Decoders = {
 _TOP: _Decoders = {
     "root": ("root", _text),
     "runtime": ("runtime", _one_of(_RUNTIMES)),
+    "step-network": ("step_network", _one_of(_NETWORKS)),
     "progress": ("progress", _one_of(_PROGRESS)),
     "file-relative-paths": ("file_relative_paths", _bool),
     "strict": ("strict", _bool),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from engine.events import Stream
 from engine.llb.definition import Vertex
-from engine.request import Secret, Shell, SSHAgent
+from engine.request import Secret, Shell, SSHAgent, StepNetwork
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class StepContext:
     """Where the full log is kept."""
     timeout: float | None = None
     """Seconds that the step may take."""
+    network: StepNetwork = StepNetwork.SHARED
     shell: Shell | None = None
     terminal: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     """Held by the one step that has the user's terminal."""

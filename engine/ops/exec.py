@@ -32,6 +32,7 @@ from engine.llb.ops import (
     SecurityMode,
 )
 from engine.ops.contract import CacheMap, Dependency, Selection
+from engine.request import StepNetwork
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,8 @@ class ExecOperation:
         from engine.ops.exec_mounts import check_nested, nested, to_step_mount
         from engine.ops.looking_around import look_around
         from engine.ops.step_log import StepLog
-        from engine.sandbox.resolver import HOSTS, RESOLV_CONF, StepFiles
+        from engine.sandbox.private_network import private_network
+        from engine.sandbox.resolver import HOSTS, RESOLV_CONF, StepFiles, has_local_names
         from engine.sandbox.user import UserNotFoundError, find_user
         from engine.snapshots import namespace
 
@@ -125,6 +127,9 @@ class ExecOperation:
             ]
             cwd = mounts.working_folder(root, base, self._meta.cwd or "/", shown, user)
             step = self._as_step(env, cwd, user, root_mount)
+            if context.network is StepNetwork.PRIVATE and step.network is NetMode.UNSET:
+                network = await opened.enter_async_context(private_network(mounts.folder, has_local_names()))
+                step = replace(step, private_network=network)
             resolver = [replace(file, dest=next(found)) for file in StepFiles(mounts.folder).files(step)]
             step = replace(step, mounts=(*resolver, *others))
             if context.shell and context.shell.instead_of == self._vertex.digest:

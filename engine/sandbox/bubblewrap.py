@@ -17,7 +17,7 @@ from engine.sandbox import emulation, process
 from engine.sandbox.cgroups import within_limits
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
-from engine.sandbox.entry import NOT_EXECUTABLE, entry, joined_to_groups, not_executable
+from engine.sandbox.entry import NOT_EXECUTABLE, entry, joined, not_executable
 from engine.sandbox.file_system import device_nodes
 from engine.snapshots import user_namespace
 from engine.snapshots.user_namespace import Ids
@@ -66,7 +66,9 @@ class Bubblewrap:
                 return int(found[1]) if found else None
 
             confined = emulating is not None or user_namespace.ids() is not Ids.ALL
-            own_sys = step.network is NetMode.NONE or (emulating is None and user_namespace.mounts_sysfs())
+            private = step.private_network
+            seen_here = private is not None or user_namespace.mounts_sysfs()
+            own_sys = step.network is NetMode.NONE or (emulating is None and seen_here)
             program = entry(step, status_end.fileno(), own_sys)
             launcher = program.memory_file()
             files.callback(os.close, launcher)
@@ -84,10 +86,10 @@ class Bubblewrap:
                 *([emulating] if emulating is not None else []),
             ]
             binder = None
-            if groups:
-                joining = joined_to_groups(args, groups).memory_file()
+            if groups or private is not None:
+                joining = joined(args, groups, private).memory_file()
                 files.callback(os.close, joining)
-                inherited += [joining, *groups]
+                inherited += [joining, *groups, *([private] if private is not None else [])]
                 binder = f"/proc/self/fd/{joining}"
             command = process.Command(args, files=inherited, executable=binder, terminal=step.terminal)
             code = await process.run(command, listener, find_init, started)

@@ -46,6 +46,8 @@ class Step:
     groups: tuple[int, ...] = ()
     hostname: str = "buildkitsandbox"
     network: NetMode = NetMode.UNSET
+    private_network: int | None = None
+    """An open network namespace to run in (`engine.sandbox.private_network`); None for what `network` says."""
     security: SecurityMode = SecurityMode.SANDBOX
     ulimits: tuple[Ulimit, ...] = ()
     extra_hosts: tuple[tuple[str, str], ...] = ()

@@ -29,6 +29,7 @@ from engine.sandbox.launcher import Words, strings
 from engine.sandbox.seccomp import filter_program
 from engine.snapshots import user_namespace
 from engine.snapshots.kernel import (
+    CLONE_NEWNET,
     CLONE_NEWUSER,
     MS_BIND,
     MS_NODEV,
@@ -102,13 +103,17 @@ def container_entry(step: Step, status: int) -> StepCalls:
     return calls
 
 
-def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespace: int | None = None) -> Calls:
-    """A program on this machine that dies with the thread that starts it, in a user namespace if one is given.
+def bound_to_parent(
+    args: Sequence[str], files: Mapping[int, int], user_namespace: int | None = None, network: int | None = None
+) -> Calls:
+    """A program on this machine that dies with the thread that starts it, in the namespaces that are given.
 
     `files` are descriptors that it finds under other numbers: those that it has to be given as, by those that they are
     inherited as.
     """
     calls = Calls()
+    if network is not None:  # first: it belongs to our user namespace, and not to the one for emulation
+        calls.must("cannot enter the step's network", "setns", network, CLONE_NEWNET)
     if user_namespace is not None:
         calls.must("cannot enter the user namespace for emulation", "setns", user_namespace, CLONE_NEWUSER)
     calls.die_with_parent()
@@ -119,9 +124,13 @@ def bound_to_parent(args: Sequence[str], files: Mapping[int, int], user_namespac
     return calls
 
 
-def joined_to_groups(args: Sequence[str], groups: Sequence[int]) -> Calls:
-    """A program on this machine that first joins control groups, by open files that take process numbers."""
+def joined(args: Sequence[str], groups: Sequence[int], network: int | None) -> Calls:
+    """A program on this machine that first joins control groups, by open files that take process numbers, and a network
+    namespace, if one is given.
+    """
     calls = Calls()
+    if network is not None:
+        calls.must("cannot enter the step's network", "setns", network, CLONE_NEWNET)
     for group in groups:
         calls.must("cannot join a control group", "write", group, "0", 1)
     calls.must(f"cannot run {args[0]}", "execve", args[0], strings(args), strings([]))

@@ -35,10 +35,10 @@ from engine.sandbox.contract import Exit, Output, Step
 from engine.sandbox.entry import NOT_EXECUTABLE, RUNNING, entered, not_executable
 from engine.sandbox.file_system import make_file_system
 from engine.snapshots import user_namespace
-from engine.snapshots.kernel import CLONE_NEWNS, CLONE_NEWUSER
+from engine.snapshots.kernel import CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUSER
 
 # linux/sched.h
-_NEWCGROUP, _NEWUTS, _NEWIPC, _NEWPID, _NEWNET = 0x02000000, 0x04000000, 0x08000000, 0x20000000, 0x40000000
+_NEWCGROUP, _NEWUTS, _NEWIPC, _NEWPID = 0x02000000, 0x04000000, 0x08000000, 0x20000000
 _STATUS = struct.Struct("<i")
 """How a process has ended, as wait4(2) gives it."""
 _OLDEST = (5, 12)
@@ -85,7 +85,8 @@ async def _run(step: Step, root: Path, output: Output, groups: Sequence[int]) ->
             await trio.lowlevel.wait_readable(status.fileno())  # the step is there, or has failed to be
             return next((step for guard in process.children(watcher) for step in process.children(guard)), None)
 
-        inherited = [program, status_end.fileno(), *groups, *([emulating] if emulating is not None else [])]
+        inherited = [program, status_end.fileno(), *groups]
+        inherited += [fd for fd in (emulating, step.private_network) if fd is not None]
         path = f"/proc/self/fd/{program}"
         command = process.Command(["bakery-step"], files=inherited, executable=path, terminal=step.terminal)
         code = await process.run(command, listener, find_init, status_end.close)
@@ -127,6 +128,8 @@ def _calls(step: Step, root: Path, status: int, emulating: int | None, groups: S
         UnsupportedError: on a machine without a launcher.
     """
     calls = StepCalls(status)
+    if step.private_network is not None:  # first: it belongs to our user namespace, and not to the one for emulation
+        calls.must("cannot enter the step's network", "setns", step.private_network, CLONE_NEWNET)
     if emulating is not None:
         calls.must("cannot enter the user namespace for emulation", "setns", emulating, CLONE_NEWUSER)
     calls.die_with_parent()
@@ -136,12 +139,13 @@ def _calls(step: Step, root: Path, status: int, emulating: int | None, groups: S
     calls.die_with_parent()
     namespaces = CLONE_NEWNS | _NEWUTS | _NEWIPC | _NEWPID
     if step.network is NetMode.NONE:
-        namespaces |= _NEWNET
+        namespaces |= CLONE_NEWNET
     if is_unified():
         namespaces |= _NEWCGROUP
     init = calls.fork("cannot make namespaces", namespaces | signal.SIGCHLD)
     calls.die_with_parent()
-    own_sys = step.network is NetMode.NONE or (emulating is None and user_namespace.mounts_sysfs())
+    seen_here = step.private_network is not None or user_namespace.mounts_sysfs()
+    own_sys = step.network is NetMode.NONE or (emulating is None and seen_here)
     calls.must("cannot set the host name", "sethostname", step.hostname, len(os.fsencode(step.hostname)))
     if step.network is NetMode.NONE:
         calls.raise_loopback()

@@ -82,8 +82,10 @@ class OCIRuntime:
                 "--pid-file",
             ]
             args += [str(pid_file), "--preserve-fds", str(len(handed)), f"bakery-{bundle.parent.name}-{bundle.name}"]
-            outside = _high(files, bound_to_parent(args, handed, emulating).memory_file()).fileno()
-            inherited = [outside, *handed, *([emulating] if emulating is not None else [])]
+            outside = _high(
+                files, bound_to_parent(args, handed, emulating, step.private_network).memory_file()
+            ).fileno()
+            inherited = [outside, *handed, *(fd for fd in (emulating, step.private_network) if fd is not None)]
             binder = f"/proc/self/fd/{outside}"
             command = process.Command(args, files=inherited, executable=binder, terminal=step.terminal)
             code = await process.run(command, listener, find_init, status_copy.close)
@@ -156,7 +158,8 @@ def _own_mounts(insecure: bool) -> list[dict[str, Any]]:
 
 def _sys(step: Step, insecure: bool, emulated: bool) -> dict[str, Any]:
     access = "rw" if insecure else "ro"
-    if step.network is NetMode.NONE or (not emulated and user_namespace.mounts_sysfs()):
+    seen_here = step.private_network is not None or user_namespace.mounts_sysfs()
+    if step.network is NetMode.NONE or (not emulated and seen_here):
         return {"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": [*_SAFE, access]}
     return {"destination": "/sys", "type": "bind", "source": "/sys", "options": ["rbind", *_SAFE, access]}
 

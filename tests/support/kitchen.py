@@ -15,7 +15,7 @@ from engine.llb.definition import Edge, Note, Vertex
 from engine.llb.ops import ExecOp, LinuxResources, Meta, Mount, Platform
 from engine.ops.context import StepContext
 from engine.ops.exec import ExecOperation
-from engine.request import Secret, SSHAgent
+from engine.request import Secret, SSHAgent, StepNetwork
 from engine.results import Result, Snapshot
 from engine.sandbox import find_runtime
 from engine.secret_values import SecretReader
@@ -44,6 +44,7 @@ class Kitchen:
         self.said = b""
         self.platform: Platform | None = None
         self.resources: LinuxResources | None = None
+        self.network = StepNetwork.SHARED
         with self.store.new_layer(Snapshot()) as layer:
             for name in ("bin", "etc", "tmp", "root"):
                 (layer.path / name).mkdir()
@@ -91,6 +92,7 @@ class Kitchen:
             reader=self.reader,
             agents={item.id: item for item in agents},
             allowed=frozenset(allowed),
+            network=self.network,
             log_path=self.state.logs / "build" / "step.log",
         )
         return list(await ExecOperation(vertex).run([on or self.base, *inputs], context))
