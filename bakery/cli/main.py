@@ -32,7 +32,7 @@ def command() -> int:
         from bakery.version import VERSION
 
         sys.stdout.write(f"bakery {VERSION}\n")
-        return 0
+        return _flushed(0)
     terminated = _interrupt_on_terminate()
     code = _flushed(_run())
     return _TERMINATED if terminated and code == _INTERRUPTED else code

@@ -86,7 +86,7 @@ def test_a_full_disk_is_no_bug() -> None:
     error = OSError(errno.ENOSPC, "No space left on device", "state.db")
     assert errors.render(error) == (
         "ERROR: state.db: No space left on device\n"
-        "hint: free some space, or set BAKERY_ROOT to a folder on another disk\n"
+        "hint: free some space, for instance with `bakery prune`, or set BAKERY_ROOT to a folder on another disk\n"
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -130,8 +129,8 @@ def test_beside_files(world: World, tmp_path: Path, type: str) -> None:
     world.target = world.of("amd64", "arm64")
     world.export(type, dest=str(tmp_path / "out"), attestation_prefix="app.")
     if type == "tar":
-        with tarfile.open(tmp_path / "out") as archive:
-            archive.extractall(tmp_path / "files", filter="fully_trusted")
+        (tmp_path / "files").mkdir()
+        subprocess.run(["tar", "-xf", tmp_path / "out", "-C", tmp_path / "files"], check=True)
     files = tmp_path / ("files" if type == "tar" else "out")
     for folder in ("linux_amd64", "linux_arm64"):
         for name in ("app.provenance.json", "app.sbom.spdx.json"):
