@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MODES = ("auto", "none", "plain", "quiet", "rawjson", "tty")
 PERIOD = 0.1
 """Seconds between two writings, at least."""
-IDLE_PART = 30
-"""The display rests so many times as long as it worked, whatever there is to show: 3 % of a core."""
+IDLE_PART = 40
+"""The display rests so many times as long as it worked, whatever there is to show: 2.5 % of a core."""
 
 
 Folding = tuple[Callable[[], str], Callable[[], str]]

@@ -174,19 +174,21 @@ class Model:
         step = self._step(event)
         lines: tuple[LogLine, ...] = ()
         match event:
-            case VertexKnown():
-                self._know(step, event)
-            case VertexStarted():
-                self._start(step, event)
-            case VertexCompleted():
-                lines = self._complete(step, event)
             case LogChunk():
                 lines = _take_lines(step, event)
             case Status():
                 step.transfers[event.id] = event
             case Warned():
                 step.warnings.append(event)
-        self._account(step)
+            case VertexKnown():
+                self._know(step, event)
+                self._account(step)
+            case VertexStarted():
+                self._start(step, event)
+                self._account(step)
+            case VertexCompleted():
+                lines = self._complete(step, event)
+                self._account(step)
         return Change(step, lines)
 
     def title(self, step: Step) -> str:
@@ -223,6 +225,7 @@ class Model:
         step = self.steps.setdefault(key, Step(key, group.name if group else name))
         step.members[event.digest] = Member(weak=bool(group and group.weak))
         self._by_digest[event.digest] = step
+        self._account(step)
         return step
 
     def _know(self, step: Step, event: VertexKnown) -> None:
