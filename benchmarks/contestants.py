@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
@@ -45,6 +46,20 @@ class Bakery:
         if self.root is None:
             self.forget()
         return {**os.environ, "BAKERY_ROOT": str(self.root)}
+
+    def critical_path(self, folder: Path) -> float:
+        """The seconds of work in the longest chain of steps of the last build."""
+        program = str(Path(sys.executable).with_name("bakery"))
+        done = subprocess.run(
+            [program, "history", "show", "--format=json"],
+            cwd=folder,
+            env=self.environment(),
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        build = json.loads(done.stdout)
+        seconds = {vertex["digest"]: float(vertex["seconds"]) for vertex in build["vertices"]}
+        return sum(seconds[digest] for digest in build["critical_path"])
 
     def forget(self) -> None:
         if self.root is not None:
