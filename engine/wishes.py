@@ -8,7 +8,7 @@ from engine.digests import Digest
 from engine.errors import DefinitionError
 from engine.llb.definition import Vertex, walk
 from engine.request import BuildRequest, Secret, SSHAgent, Wanted
-from engine.solver.entitlements import check_entitlements
+from engine.solver.entitlements import check_entitlements, granted
 
 
 class Wishes:
@@ -56,7 +56,7 @@ def owners_and_wishes(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ..
     owners: dict[Digest, tuple[str, ...]] = {}
     wishes: dict[Digest, Wishes] = {}
     for wanted in request.wanted:
-        allowed = wanted.entitlements & request.allowed
+        allowed = granted(wanted.entitlements, request.allowed)
         mine = Wishes(wanted.secrets, wanted.ssh, allowed)
         vertices = list(walk(request.vertices, [p.edge for p in wanted.platforms if p.edge]))
         check_entitlements(vertices, wanted.entitlements, request.allowed)

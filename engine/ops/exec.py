@@ -7,14 +7,15 @@ import math
 import os
 import posixpath
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine import platforms
 from engine.digests import Digest, sha256
-from engine.errors import EntitlementError, ExitError, StateError, StepError, UnsupportedError, disk_hint
+from engine.errors import EntitlementError, ExitError, StateError, StepError, disk_hint
+from engine.events import Stream
 from engine.llb.definition import Vertex
 from engine.llb.go_json import tagged_digest
 from engine.llb.ops import (
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from engine.ops.step_log import StepLog
     from engine.results import Result
     from engine.sandbox.contract import Step
+    from engine.sandbox.devices import Edits
     from engine.sandbox.user import User
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -112,9 +114,10 @@ class ExecOperation:
             user = find_user(context.snapshots.tree(base), self._meta.user)
         except UserNotFoundError as error:
             raise StepError(f'process "{self._command}" did not complete successfully: {error}') from error
-        env = await self._environment(user.home, context, mounts.secrets)
+        devices = self._devices(context)
+        env = await self._environment(user.home, context, mounts.secrets, devices.env)
         async with AsyncExitStack() as opened:
-            shown = await mounts.others(opened)
+            shown = await mounts.others(opened, devices.mounts)
             check_nested(shown)
             inside = nested(shown)
             places = [(item.dest, item.is_folder) for item, within in zip(shown, inside, strict=True) if not within]
@@ -126,6 +129,7 @@ class ExecOperation:
                 for item, within in zip(shown, inside, strict=True)
             ]
             cwd = mounts.working_folder(root, base, self._meta.cwd or "/", shown, user)
+            user = replace(user, groups=(*user.groups, *devices.groups))
             step = self._as_step(env, cwd, user, root_mount)
             if context.network is StepNetwork.PRIVATE and step.network is NetMode.UNSET:
                 network = await opened.enter_async_context(private_network(mounts.folder, has_local_names()))
@@ -184,13 +188,15 @@ class ExecOperation:
             architecture=self._vertex.op.platform.architecture if self._vertex.op.platform else "",
         )
 
-    async def _environment(self, home: str, context: StepContext, secrets: list[bytes]) -> tuple[str, ...]:
-        """As BuildKit gives it. Values of secrets go into `secrets`, too."""
+    async def _environment(
+        self, home: str, context: StepContext, secrets: list[bytes], given: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """As BuildKit gives it, with what comes with devices (`given`). Values of secrets go into `secrets`, too."""
         from engine.ops.step_secrets import secret_value
 
         env = dict(item.partition("=")[::2] for item in self._meta.env)
         env.setdefault("PATH", DEFAULT_PATH)
-        env |= _proxies(self._meta.proxy_env or ProxyEnv())
+        env |= {**_proxies(self._meta.proxy_env or ProxyEnv()), **given}
         for item in self._op.secretenv:
             value = await secret_value(context, item.id, item.optional)
             if value is not None and b"\0" in value:
@@ -201,13 +207,27 @@ class ExecOperation:
         return tuple(f"{name}={value}" for name, value in env.items())
 
     def _check_entitlements(self, allowed: frozenset[str]) -> None:
-        if self._op.cdi_devices:
-            raise UnsupportedError("bakery cannot give devices to a step", hint="leave out --device")
         needed = {"network.host": self._op.network is NetMode.HOST}
         needed["security.insecure"] = self._op.security is SecurityMode.INSECURE
         for name, is_needed in needed.items():
             if is_needed and name not in allowed:
                 raise EntitlementError(f"{name} is not allowed", hint=f"allow it with --allow {name}")
+
+    def _devices(self, context: StepContext) -> Edits:
+        """What the step gets with its devices. Raises EntitlementError, StepError."""
+        from engine.sandbox.devices import Edits, find_devices, is_described
+
+        if not self._op.cdi_devices:
+            return Edits()
+        there = [device for device in self._op.cdi_devices if not device.optional or is_described(device)]
+        for device in there:
+            if not context.allowed & {"device", f"device={device.name}"}:
+                name = f"device={device.name}"
+                raise EntitlementError(f"{name} is not allowed", hint=f"allow it with --allow {name}")
+        edits = find_devices(there)
+        if edits.has_hooks:
+            context.log(Stream.STDERR, b"bakery: hooks of the step's devices are not run\n")
+        return edits
 
     @property
     def _command(self) -> str:

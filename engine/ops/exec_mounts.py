@@ -21,6 +21,7 @@ from engine.ops.context import StepContext
 from engine.ops.step_secrets import agent_paths, secret_value
 from engine.results import LocalTree, Result, Snapshot
 from engine.sandbox.contract import BindMount, TmpfsMount
+from engine.sandbox.devices import DeviceMount
 from engine.sandbox.ssh_agent import agent_for, forwarded
 from engine.sandbox.user import User
 from engine.snapshots import namespace
@@ -46,6 +47,7 @@ class Shown:
     readonly: bool = True
     size: int = 0
     noexec: bool = False
+    is_node: bool = False
 
     @property
     def is_folder(self) -> bool:
@@ -122,8 +124,8 @@ class ExecMounts:
                 os.chown(place, user.uid, user.gid)
         return missing[0] if missing else real
 
-    async def others(self, opened: AsyncExitStack) -> list[Shown]:
-        """All mounts but the root, made ready."""
+    async def others(self, opened: AsyncExitStack, devices: Sequence[DeviceMount]) -> list[Shown]:
+        """All mounts but the root, made ready, with those of devices."""
         shown: list[Shown] = []
         for number, item in enumerate(self._mounts):
             if _clean(item.dest) == "/":
@@ -131,7 +133,8 @@ class ExecMounts:
             ready = await self._open(item, number, opened)
             if ready is not None:
                 shown.append(ready)
-        return shown
+        shown += [Shown(_clean(item.dest), item.source, item.readonly, is_node=item.is_node) for item in devices]
+        return sorted(shown, key=lambda item: item.dest.split("/"))
 
     def commit(self, description: str) -> list[Result | None]:
         """Keeps the layers of the outputs; nothing may be mounted any more."""
@@ -240,7 +243,8 @@ def to_step_mount(shown: Shown, dest: str) -> BindMount | TmpfsMount:
     """What the sandbox is told of a mount."""
     if shown.source is None:
         return TmpfsMount(dest, shown.size)
-    return BindMount(shown.source, dest, shown.readonly, nosuid=True, nodev=True, noexec=shown.noexec)
+    options = {"nosuid": True, "nodev": not shown.is_node, "noexec": shown.noexec}
+    return BindMount(shown.source, dest, shown.readonly, **options, is_node=shown.is_node)
 
 
 def check_nested(shown: Sequence[Shown]) -> None:

@@ -127,6 +127,9 @@ def _arguments(step: Step, root: Path, info: int, confined: bool) -> Iterator[st
 
 
 def _mount(mount: BindMount | TmpfsMount) -> Iterator[str]:
+    if isinstance(mount, BindMount) and mount.is_node:
+        yield from ("--dev-bind", str(mount.source), mount.dest)
+        return
     if isinstance(mount, BindMount):
         # Always nosuid and nodev; `noexec` stays where the source has it.
         yield from ("--ro-bind" if mount.readonly else "--bind", str(mount.source), mount.dest)

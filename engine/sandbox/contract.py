@@ -24,6 +24,8 @@ class BindMount:
     nosuid: bool = False
     nodev: bool = False
     noexec: bool = False
+    is_node: bool = False
+    """A device node that can be opened, whatever other nodes can."""
 
 
 @frozen

@@ -113,7 +113,7 @@ def _open(calls: StepCalls, mount: BindMount, number: int, insecure: bool) -> No
     problem = f"cannot mount on {mount.dest}"
     calls.must(problem, "open_tree", AT_FDCWD, str(mount.source), _OPEN_TREE_CLONE | _AT_RECURSIVE)
     wanted = {MS_RDONLY: mount.readonly, MS_NOSUID: mount.nosuid, MS_NOEXEC: mount.noexec}
-    wanted[MS_NODEV] = mount.nodev or not insecure
+    wanted[MS_NODEV] = not mount.is_node and (mount.nodev or not insecure)
     flags = sum(flag for flag, is_set in wanted.items() if is_set)
     calls.must(problem, *_set_attributes("", flags, _AT_RECURSIVE | _AT_EMPTY_PATH, folder=0))
     calls.must(problem, "dup3", 0, number, 0)

@@ -117,7 +117,7 @@ def configuration(step: Step, root: Path, emulated: bool = False) -> dict[str, A
     namespaces = ["pid", "ipc", "uts", "mount", *(["network"] if step.network is NetMode.NONE else [])]
     linux: dict[str, Any] = {
         "namespaces": [{"type": kind} for kind in namespaces],
-        "resources": _resources(step.resources or LinuxResources(), insecure),
+        "resources": _resources(step, insecure),
         "maskedPaths": [] if insecure else [*MASKED_PATHS, "/sys/fs/cgroup"],
         "readonlyPaths": [] if insecure else list(READONLY_PATHS),
         "devices": _devices() if insecure else [],
@@ -173,7 +173,8 @@ def _mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
     return {"destination": mount.dest, "type": "bind", "source": str(mount.source), "options": options}
 
 
-def _resources(wanted: LinuxResources, insecure: bool) -> dict[str, Any]:
+def _resources(step: Step, insecure: bool) -> dict[str, Any]:
+    wanted = step.resources or LinuxResources()
     memory = {"limit": wanted.memory, "swap": wanted.memory_swap}
     cpu = {
         "shares": wanted.cpu_shares,
@@ -182,20 +183,27 @@ def _resources(wanted: LinuxResources, insecure: bool) -> dict[str, Any]:
         "cpus": wanted.cpuset_cpus,
         "mems": wanted.cpuset_mems,
     }
-    found: dict[str, Any] = {"devices": [{"allow": True, "access": "rwm"}] if insecure else _device_rules()}
+    found: dict[str, Any] = {"devices": [{"allow": True, "access": "rwm"}] if insecure else _device_rules(step)}
     for name, values in (("memory", memory), ("cpu", cpu)):
         if given := {key: value for key, value in values.items() if value}:
             found[name] = given
     return found
 
 
-def _device_rules() -> list[dict[str, Any]]:
-    """Any node may be made; opened may be only those of a step's /dev."""
+def _device_rules(step: Step) -> list[dict[str, Any]]:
+    """Any node may be made; opened may be only those of a step's /dev, and those that it is given."""
     rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
     rules += [{"allow": True, "type": kind, "access": "m"} for kind in ("c", "b")]
     for major, minor in (*((_MEMORY, minor) for minor in DEVICES.values()), _TTY, _PTMX):
         rules.append({"allow": True, "type": "c", "major": major, "minor": minor, "access": "rwm"})
-    return [*rules, {"allow": True, "type": "c", "major": _PTS, "access": "rwm"}]
+    rules.append({"allow": True, "type": "c", "major": _PTS, "access": "rwm"})
+    for item in step.mounts:
+        if isinstance(item, BindMount) and item.is_node:
+            info = item.source.stat()
+            kind = "b" if stat.S_ISBLK(info.st_mode) else "c"
+            major, minor = os.major(info.st_rdev), os.minor(info.st_rdev)
+            rules.append({"allow": True, "type": kind, "major": major, "minor": minor, "access": "rwm"})
+    return rules
 
 
 def _devices() -> list[dict[str, Any]]:

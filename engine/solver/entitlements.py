@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from engine.errors import EntitlementError
 from engine.llb.definition import Vertex
-from engine.llb.ops import NetMode, SecurityMode
+from engine.llb.ops import CDIDevice, NetMode, SecurityMode
 
 HOST_NETWORK = "network.host"
 INSECURE = "security.insecure"
@@ -34,7 +34,7 @@ def check_entitlements(vertices: Iterable[Vertex], declared: frozenset[str], all
 
 
 def needs(vertex: Vertex) -> Iterator[str]:
-    """The entitlements that a vertex needs."""
+    """The entitlements that a vertex needs: none for an optional device that this machine does not have."""
     step = vertex.op.exec
     if step is None:
         return
@@ -43,7 +43,19 @@ def needs(vertex: Vertex) -> Iterator[str]:
     if step.security == SecurityMode.INSECURE:
         yield INSECURE
     for device in step.cdi_devices:
-        yield f"{DEVICE}={device.name}"
+        if not device.optional or _is_there(device):
+            yield f"{DEVICE}={device.name}"
+
+
+def granted(declared: frozenset[str], allowed: frozenset[str]) -> frozenset[str]:
+    """What is both declared by a target and allowed; `device` stands for every device."""
+    return frozenset(need for need in declared | allowed if _granted(need, declared) and _granted(need, allowed))
+
+
+def _is_there(device: CDIDevice) -> bool:
+    from engine.sandbox.devices import is_described
+
+    return is_described(device)
 
 
 def _granted(need: str, given: frozenset[str]) -> bool:
