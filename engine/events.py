@@ -98,8 +98,8 @@ class How(Enum):
 class Change:
     """One thing that is not as it was when the step was last built.
 
-    `kind` is one of file, argument, variable, command, option, base, source, input, step. `before` and `after` are what
-    may be shown, None where there was or is nothing: a file that has both only changed its content or mode.
+    `kind` is one of file, argument, variable, command, option, secret, base, source, input, step. `before` and `after`
+    are what may be shown, None where there was or is nothing: a file that has both only changed its content or mode.
     """
 
     kind: str

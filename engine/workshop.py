@@ -26,7 +26,7 @@ from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
 from engine.request import BuildRequest, StepNetwork
 from engine.results import LayerID, Result, Snapshot
-from engine.solver.services import LocalQuestion
+from engine.solver.services import LocalQuestion, Question
 from engine.sources.contract import Resolved
 from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
@@ -70,7 +70,8 @@ class Workshop:
         versions = self._wishes.get(vertex.digest, Wishes()).versions(vertex)
         if not versions:
             return found
-        return CacheMap(sha256("\0".join((found.digest, *versions)).encode()), found.dependencies)
+        digest = sha256("\0".join((found.digest, *versions)).encode())
+        return CacheMap(digest, found.dependencies, tuple(versions))
 
     def _operation(self, vertex: Vertex) -> Operation:
         operation = self._operations.get(vertex.digest)
@@ -138,13 +139,19 @@ class Workshop:
         """What is remembered of earlier builds."""
         return TargetMemory(self._house.state)
 
-    async def compare(self, question: LocalQuestion, before: Digest) -> TreeChanges | None:
-        """How the content of a folder differs from what had another checksum."""
-        tree, selections = question
-        return await trio.to_thread.run_sync(self._house.contents.compare, tree, selections, before)
+    async def compare(self, question: Question, before: Digest) -> TreeChanges | None:
+        """How some content, which must be here, differs from what had another checksum."""
+        result, selections = question
+        house = self._house
+        if not isinstance(result, Snapshot):
+            return await trio.to_thread.run_sync(house.contents.compare, result, selections, before)
+        if house.snapshots.missing(result):
+            return None
+        tree = house.snapshots.tree(result)
+        return await trio.to_thread.run_sync(house.contents.compare_snapshot, result, tree, selections, before)
 
-    async def remember(self, questions: Sequence[LocalQuestion]) -> None:
-        """Keeps what folders hold, all in one thread."""
+    async def remember(self, questions: Sequence[Question]) -> None:
+        """Keeps what was there, all in one thread."""
         await trio.to_thread.run_sync(self._house.contents.remember, questions)
 
     async def ensure(self, snapshot: Snapshot) -> None:

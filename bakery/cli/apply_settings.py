@@ -21,8 +21,15 @@ def apply_settings(options: dict[str, Any], *, remote: bool = False) -> Settings
         options["root"] = str(settings.root)
     if "progress" in options:
         options["progress"] = options["progress"] or settings.progress or _USUAL_PROGRESS
-    values = {"runtime": settings.runtime, "step_network": settings.step_network, "jobs": settings.max_parallelism}
-    for option, value in values.items():
+    for option, value in (
+        ("step_network", settings.step_network),
+        ("runtime", settings.runtime),
+        ("jobs", settings.max_parallelism),
+        ("jobs_per_target", settings.jobs_per_target),
+        ("on_error", settings.on_error),
+        ("timeout", settings.timeout),
+        ("step_timeout", settings.step_timeout),
+    ):
         if option in options and not options[option]:
             options[option] = value
     return settings

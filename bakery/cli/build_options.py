@@ -103,8 +103,7 @@ _RUN = (
         "on_error",
         "--on-error",
         type=click.Choice(ON_ERROR),
-        default=ON_ERROR[0],
-        help="When a target fails: build the others, cancel them, or build them but publish nothing.",
+        help="When a target fails: build the others (usual), cancel them, or build them but publish nothing.",
     ),
     click.option(
         "progress",

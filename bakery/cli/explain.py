@@ -92,6 +92,7 @@ def as_text(build: RecordedBuild, vertices: Iterable[RecordedVertex], target: st
 
 def _lines(build: RecordedBuild, vertex: RecordedVertex, named: bool) -> list[str]:
     from bakery.console.text import duration, printable
+    from bakery.history.causes import root_cause
     from bakery.history.reasons import cause, why
     from engine.events import How
 
@@ -109,7 +110,10 @@ def _lines(build: RecordedBuild, vertex: RecordedVertex, named: bool) -> list[st
     if decided.how is not How.RUN:
         return [*lines, f"      {why(decided)}\n"]
     lines.append(f"      because {cause(decided)}\n")
-    lines += [f"        {printable(_detail(each).encode())}\n" for each in decided.changes]
+    for each in decided.changes:
+        lines.append(f"        {printable(_detail(each).encode())}\n")
+        if root := root_cause(build, vertex, each):
+            lines.append(f"          for {printable(root.encode())}\n")
     if decided.more:
         lines.append(f"        and {decided.more:,} more\n")
     return lines

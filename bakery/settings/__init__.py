@@ -7,7 +7,10 @@ command's flag comes before the environment, that before the project's file, tha
     runtime = "crun"              # what runs steps: native, bubblewrap, crun, runc
     step-network = "private"      # as --step-network
     progress = "plain"            # as --progress
-    max-parallelism = 8           # as --jobs
+    max-parallelism = 8           # as --jobs, which is a name for it, too
+    jobs-per-target = 2           # as --jobs-per-target
+    on-error = "fail-fast"        # as --on-error
+    timeout = "2h"                # as --timeout, and step-timeout as --step-timeout
     file-relative-paths = true    # as --file-relative-paths
     strict = true                 # as --strict
 
@@ -61,6 +64,10 @@ class Settings:
     step_network: str | None = None
     progress: str | None = None
     max_parallelism: int | None = None
+    jobs_per_target: int | None = None
+    on_error: str | None = None
+    timeout: float | None = None
+    step_timeout: float | None = None
     file_relative_paths: bool | None = None
     strict: bool | None = None
     gc: bool = True

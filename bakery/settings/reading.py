@@ -16,6 +16,7 @@ from engine.cache.export_policy import ExportPolicy, ExportRule, When
 from engine.cache.policy import DiskSpace, Limits, Rule
 
 MAX_SIZE = 1 << 20
+_ON_ERROR = ("keep-going", "fail-fast", "publish-all-or-nothing")
 _RUNTIMES = ("native", "bubblewrap", "crun", "runc")
 _NETWORKS = ("shared", "private")
 _PROGRESS = ("auto", "none", "plain", "quiet", "rawjson", "tty")
@@ -159,6 +160,13 @@ def _quantity(parse: Callable[[str], T]) -> Callable[[object], T]:
 _duration, _space = _quantity(parse_duration), _quantity(parse_space)
 
 
+def _time(value: object) -> float:
+    seconds = _duration(value)
+    if not seconds:
+        raise Problem("more than no time is wanted here")
+    return seconds
+
+
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise Problem("a list of texts is wanted here")
@@ -255,6 +263,11 @@ _TOP: _Decoders = {
     "file-relative-paths": ("file_relative_paths", _bool),
     "strict": ("strict", _bool),
     "max-parallelism": ("max_parallelism", _count),
+    "jobs": ("max_parallelism", _count),
+    "jobs-per-target": ("jobs_per_target", _count),
+    "on-error": ("on_error", _one_of(_ON_ERROR)),
+    "timeout": ("timeout", _time),
+    "step-timeout": ("step_timeout", _time),
     "gc": ("gc", _bool),
     "gckeepduration": ("gc_keep_duration", _duration),
     "gckeepstorage": ("reserved_space", _space),

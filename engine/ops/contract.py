@@ -49,6 +49,8 @@ class CacheMap:
 
     digest: Digest
     dependencies: tuple[Dependency, ...] = ()
+    versions: tuple[str, ...] = ()
+    """Versions of secrets that are part of the digest, each as `id=version`: told where a reason is asked for."""
 
 
 class Operation(Protocol):

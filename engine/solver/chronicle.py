@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -10,13 +10,13 @@ from engine.cache.memory import Remembered
 from engine.digests import Digest, sha256
 from engine.errors import EngineError
 from engine.llb.definition import Vertex
-from engine.results import LocalTree
-from engine.solver.keys import WHOLE, dependencies
-from engine.solver.makeup import Makeup, from_text, makeup, to_text
+from engine.solver.findings import Findings
+from engine.solver.makeup import Makeup, from_text, makeup, to_text, with_contents, with_former_contents
 from engine.solver.plan import Prepared
 from engine.solver.priorities import expected_seconds
 from engine.solver.reasons import Reasons
-from engine.solver.services import LocalQuestion, Services
+from engine.solver.services import Question, Services
+from engine.solver.why import Taken, questions
 
 
 class Chronicle:
@@ -39,37 +39,41 @@ class Chronicle:
         former = {v.digest: self.reasons.before(v) for v in vertices}
         return expected_seconds(vertices, {d: m.seconds for d, m in former.items() if m is not None and m.seconds})
 
-    async def write(self, ran: Mapping[Digest, float], found: Iterable[Digest]) -> None:
+    async def write(self, done: Findings) -> None:
         """Writes down how the build has ended. What cannot be written is forgotten: results do not depend on it."""
         if not self._owners:
             return
         try:
-            ended = {*ran, *found}
+            ended = {*done.ran, *done.found}
             unfinished = [digest for digest in self._prepared.plan.runs if digest not in ended]
             marks = self._fingerprints(set(unfinished))
             known = self._services.memory.fingerprints(self._project)
             changed = {name for name, mark in marks.items() if known.get(name) != mark}
-            if ran:
-                await self._services.remember(list(self._questions(ran)))
+            if done.taken:
+                await self._services.remember(list(self._questions(done.taken)))
             if changed:
-                self._save({name: marks[name] for name in changed}, ran, set(unfinished))
+                self._save({name: marks[name] for name in changed}, done, set(unfinished))
         except EngineError:
             return
 
-    def _save(self, marks: Mapping[str, str], ran: Mapping[Digest, float], unfinished: set[Digest]) -> None:
+    def _save(self, marks: Mapping[str, str], done: Findings, unfinished: set[Digest]) -> None:
         steps: dict[str, list[Makeup]] = {name: [] for name in marks}
         hits = self._prepared.plan.hits
         for vertex in self._prepared.order:
             wanted = [name for name in self._owners.get(vertex.digest, ()) if name in steps]
             if vertex.op.source is not None or not wanted:
                 continue
-            seconds = ran.get(vertex.digest)
+            seconds, made = done.ran.get(vertex.digest), self._makeup(vertex)
+            former = self.reasons.before(vertex)
+            if vertex.digest in done.taken:
+                made = with_contents(made, [each.mark for each in done.taken[vertex.digest]])
+            elif former:
+                made = with_former_contents(made, former)
             if seconds is None:
-                former = self.reasons.before(vertex)
                 seconds = former.seconds if former else 0.0
             if not seconds and vertex.digest in hits:
                 seconds = hits[vertex.digest].seconds
-            made = replace(self._makeup(vertex), seconds=seconds, finished=vertex.digest not in unfinished)
+            made = replace(made, seconds=seconds, finished=vertex.digest not in unfinished)
             for name in wanted:
                 steps[name].append(made)
         remembered = {name: Remembered(mark, to_text(steps[name])) for name, mark in marks.items()}
@@ -85,15 +89,9 @@ class Chronicle:
                     parts.setdefault(name, []).append(part)
         return {name: sha256(" ".join(each).encode()) for name, each in parts.items()}
 
-    def _questions(self, ran: Iterable[Digest]) -> dict[LocalQuestion, None]:
-        out: dict[LocalQuestion, None] = {}
-        facts = self._prepared.facts
-        for digest in ran:
-            for edge, dependency in dependencies(self._prepared.vertices[digest], facts.cache_maps):
-                resolved = facts.resolved.get(edge.vertex)
-                if resolved is not None and isinstance(resolved.result, LocalTree):
-                    out[resolved.result, dependency.content or WHOLE] = None
-        return out
+    def _questions(self, taken: Mapping[Digest, Sequence[Taken]]) -> dict[Question, None]:
+        vertices, facts = self._prepared.vertices, self._prepared.facts
+        return {q: None for digest, each in taken.items() for q in questions(vertices[digest], each, facts)}
 
     def _recall(self) -> dict[str, tuple[Makeup, ...]]:
         names = dict.fromkeys(name for each in self._owners.values() for name in each)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.concurrency import MustWait
 from engine.digests import Digest
 from engine.results import Result, Snapshot
 from engine.solver.keys import DefinitionKeys, Facts
 from engine.solver.plan import Prepared
 from engine.solver.waits import Waits
+from engine.solver.why import Taken
 from engine.sources.contract import Resolved
 from engine.values import frozen
 
@@ -40,6 +43,8 @@ class Findings:
         """The vertices that were begun to run."""
         self.ran: dict[Digest, float] = {}
         """The vertices that were run to their end, and how many seconds that took."""
+        self.taken: dict[Digest, Sequence[Taken]] = {}
+        """What vertices that were not simply known take from their inputs, once these are there."""
         self.found: set[Digest] = set()
         """The vertices that turned out to be known when inputs were there, and those that nobody needed for that."""
 

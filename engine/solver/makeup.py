@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from engine.digests import Digest
@@ -27,17 +27,21 @@ class Ingredient:
     """One input: of what `kind` it is, what it is called, and what tells it from others.
 
     `token` is a checksum for files and a key for the others; `shown` a pin that says more to a reader, if there is one.
+    `content` tells what the step took from another input than files, where that was looked at: a checksum, or which
+    result it was where all of that counts.
     """
 
     kind: str
     name: str
     token: str
     shown: str = ""
+    content: str = ""
 
 
 @frozen
 class Makeup:
-    """What a step was made of. `body` is the bytes of its op without inputs, `op` its cache digest.
+    """What a step was made of. `body` is the bytes of its op without inputs, `op` its cache digest, `versions` those of
+    its secrets.
 
     `seconds` is how long it took when it was last run; `finished` is False if it was wanted and did not come to an end.
     """
@@ -48,6 +52,7 @@ class Makeup:
     inputs: tuple[Ingredient, ...]
     seconds: float = 0.0
     finished: bool = True
+    versions: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -68,7 +73,24 @@ def makeup(vertex: Vertex, vertices: Mapping[Digest, Vertex], facts: Facts, keys
         for edge, dependency in dependencies(vertex, facts.cache_maps)
     )
     body = encode(replace(vertex.op, inputs=()))
-    return Makeup(vertex.name, facts.cache_maps[vertex.digest].digest, body, inputs)
+    cache_map = facts.cache_maps[vertex.digest]
+    return Makeup(vertex.name, cache_map.digest, body, inputs, versions=cache_map.versions)
+
+
+def with_contents(made: Makeup, contents: Sequence[str]) -> Makeup:
+    """A step whose inputs are there, with what it takes from each."""
+    inputs = tuple(
+        replace(item, content=content) if item.kind != FILES else item
+        for item, content in zip(made.inputs, contents, strict=True)
+    )
+    return replace(made, inputs=inputs)
+
+
+def with_former_contents(made: Makeup, former: Makeup) -> Makeup:
+    """A step that was not looked at: an input that is what it was has the content that it had."""
+    pairs = zip(made.inputs, former.inputs, strict=False)
+    known = tuple(replace(new, content=old.content) if new.token == old.token else new for new, old in pairs)
+    return replace(made, inputs=(*known, *made.inputs[len(known) :]))
 
 
 def _ingredient(
@@ -95,9 +117,10 @@ def to_text(steps: Iterable[Makeup]) -> str:
             step.name,
             step.op,
             b64encode(step.body).decode(),
-            [(i.kind, i.name, i.token, i.shown) for i in step.inputs],
+            [(i.kind, i.name, i.token, i.shown, i.content) for i in step.inputs],
             round(step.seconds, 4),
             step.finished,
+            step.versions,
         )
         for step in steps
     ]
@@ -108,8 +131,8 @@ def from_text(text: str) -> tuple[Makeup, ...]:
     """Steps as they were written down; none if that was done by another version."""
     try:
         return tuple(
-            Makeup(name, op, b64decode(body), tuple(Ingredient(*i) for i in inputs), seconds, finished)
-            for name, op, body, inputs, seconds, finished in json.loads(text)
+            Makeup(name, op, b64decode(body), tuple(Ingredient(*i) for i in inputs), seconds, finished, tuple(versions))
+            for name, op, body, inputs, seconds, finished, versions in json.loads(text)
         )
     except (ValueError, TypeError):
         return ()

@@ -7,14 +7,13 @@ the same place, then the same work elsewhere, the same name, the same place in i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from enum import Enum
 from functools import cached_property
 
 from engine.digests import Digest
 from engine.events import Change
 from engine.llb.definition import Vertex
-from engine.solver.makeup import BASE, FILES, SOURCE, STEP, Ingredient, Makeup
+from engine.solver.makeup import BASE, FILES, SOURCE, STEP, Ingredient, Makeup, with_contents
 from engine.solver.op_changes import op_changes
 from engine.values import frozen
 
@@ -34,17 +33,28 @@ class Cause(Enum):
     LOST = "lost"  # its result was removed, or never kept
 
 
+_CHECKSUM = "sha256:"
 _CAUSES = {FILES: Cause.FILES, BASE: Cause.BASE, SOURCE: Cause.SOURCE, STEP: Cause.INPUT}
 _ORDER = (Cause.OPERATION, Cause.BASE, Cause.SOURCE, Cause.FILES, Cause.INPUT)
 
 
 @frozen
+class ChangedContent:
+    """An input at `position` that gives other content than it gave, which had the checksum `before`. `place` names the
+    input; it is empty for a local folder."""
+
+    position: int
+    before: Digest
+    place: str = ""
+
+
+@frozen
 class Reason:
-    """Why a step must run. `files` are its inputs of files that changed: position and former checksum."""
+    """Why a step must run. `files` are its inputs whose content changed."""
 
     cause: Cause
     changes: tuple[Change, ...] = ()
-    files: tuple[tuple[int, Digest], ...] = field(default=())
+    files: tuple[ChangedContent, ...] = ()
 
 
 class Reasons:
@@ -67,15 +77,20 @@ class Reasons:
         self._load = remembered
         self._pairs: dict[str, dict[Digest, Makeup]] = {}
 
-    def why(self, vertex: Vertex, redone: Iterable[int] = ()) -> Reason:
-        """Why an op vertex must run. `redone` are the positions of inputs that were made anew in this build."""
+    def why(self, vertex: Vertex, redone: Iterable[int] = (), contents: Sequence[str] = ()) -> Reason:
+        """Why an op vertex must run.
+
+        `redone` are the positions of inputs that were made anew in this build; `contents`, if they are there, tell
+        what is taken from each.
+        """
         if vertex.note.ignore_cache:
             return Reason(Cause.ANEW)
         before = self.before(vertex)
         if before is None:
             known = any(name in self._remembered for name in self._owners.get(vertex.digest, ()))
             return Reason(Cause.NEW if known else Cause.FIRST)
-        return compare(before, self._now(vertex), set(redone))
+        now = self._now(vertex)
+        return compare(before, with_contents(now, contents) if contents else now, set(redone))
 
     def before(self, vertex: Vertex) -> Makeup | None:
         """The step that a vertex is compared with."""
@@ -123,22 +138,35 @@ def pair(steps: Iterable[tuple[Digest, Makeup]], former: Sequence[Makeup]) -> di
 
 def compare(before: Makeup, now: Makeup, redone: set[int]) -> Reason:
     """What has changed of a step."""
-    changes: list[Change] = list(op_changes(before, now)) if before.op != now.op else []
+    changes: list[Change] = [*op_changes(before, now), *_versions(before, now)] if before.op != now.op else []
     causes = {Cause.OPERATION} if before.op != now.op else set()
-    files: list[tuple[int, Digest]] = []
+    files: list[ChangedContent] = []
     for position, (old, new) in enumerate(zip(before.inputs, now.inputs, strict=False)):
         if old.token == new.token and not (new.kind == STEP and position in redone):
             continue
+        if old.content and old.content == new.content:
+            continue  # made of something else, but the same
         causes.add(_CAUSES[new.kind])
         if old.kind == new.kind == FILES and old.token:
-            files.append((position, Digest(old.token)))
-        else:
-            changes.append(_input_change(old, new))
+            files.append(ChangedContent(position, Digest(old.token)))
+            continue
+        changes.append(_input_change(old, new))
+        if old.content.startswith(_CHECKSUM) and new.content.startswith(_CHECKSUM):
+            files.append(ChangedContent(position, Digest(old.content), new.name))
     if len(before.inputs) != len(now.inputs):
         causes.add(Cause.OPERATION)
     if not causes:
         return Reason(Cause.LOST if before.finished else Cause.UNFINISHED)
     return Reason(next(c for c in _ORDER if c in causes), tuple(changes), tuple(files))
+
+
+def _versions(before: Makeup, now: Makeup) -> Iterable[Change]:
+    old, new = (dict(text.split("=", 1) for text in each.versions) for each in (before, now))
+    return (
+        Change("secret", name, old.get(name, "no version"), new.get(name, "no version"))
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    )
 
 
 def _input_change(old: Ingredient, new: Ingredient) -> Change:

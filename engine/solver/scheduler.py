@@ -38,7 +38,7 @@ from engine.solver.services import Importer, Services
 from engine.solver.slots import Slots
 from engine.solver.tell import Teller
 from engine.solver.waits import Waits
-from engine.solver.why import explained
+from engine.solver.why import Taken, explained
 from engine.values import frozen, record
 
 Wanted = Sequence[tuple[Edge, Dependency]]
@@ -246,13 +246,17 @@ class Scheduler(Findings):
         self, vertex: Vertex, inputs: Inputs, by_content: str, checksums: Sequence[Digest | None]
     ) -> Done:
         save = self._keys.save.get(vertex.digest)
+        taken = self.taken[vertex.digest] = [
+            Taken(done.output(edge.index), done.identity, checksum, not done.cached)
+            for (edge, _, done), checksum in zip(inputs, checksums, strict=True)
+        ]
         if not vertex.note.ignore_cache:
             record = await self._find(vertex, by_content, checksums)
             if record is not None:
                 self._remember(vertex, [save, by_content], record)
                 self._say_found(vertex, How.CONTENT)
                 return Done(record.results, record.identity)
-        return await self._run(vertex, inputs, [save, by_content])
+        return await self._run(vertex, taken, [save, by_content])
 
     async def _find(self, vertex: Vertex, by_content: str, checksums: Sequence[Digest | None]) -> Record | None:
         """By its content, by its definition (another process may have done it since we looked), or by import."""
@@ -280,13 +284,13 @@ class Scheduler(Findings):
         ]
         return content_key(self._facts.cache_maps[vertex.digest].digest, tokens)
 
-    async def _run(self, vertex: Vertex, inputs: Inputs, keys: Sequence[str | None]) -> Done:
-        await self._say_why(vertex, inputs)
+    async def _run(self, vertex: Vertex, taken: Sequence[Taken], keys: Sequence[str | None]) -> Done:
+        await self._say_why(vertex, taken)
         begun = self._teller.started(vertex.digest)
         self.begun.add(vertex.digest)
         try:
             with self.waits.noted(vertex.name, lambda: "runs"):
-                results = await self._services.run(vertex, [done.output(edge.index) for edge, _, done in inputs])
+                results = await self._services.run(vertex, [each.result for each in taken])
         except EngineError:
             raise
         except BaseException as error:
@@ -302,9 +306,8 @@ class Scheduler(Findings):
         self._teller.completed(vertex.digest)
         return Done(snapshots, record.identity, cached=False)
 
-    async def _say_why(self, vertex: Vertex, inputs: Inputs) -> None:
-        redone = [position for position, (_, _, done) in enumerate(inputs) if not done.cached]
-        reason, changes, more = await explained(vertex, redone, self._facts, self._reasons, self._services)
+    async def _say_why(self, vertex: Vertex, taken: Sequence[Taken]) -> None:
+        reason, changes, more = await explained(vertex, taken, self._facts, self._reasons, self._services)
         self._teller.must_run(vertex.digest, reason.cause.value, changes, more)
 
     def _remember(self, vertex: Vertex, keys: Sequence[str | None], record: Record) -> None:

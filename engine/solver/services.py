@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LocalQuestion = tuple[LocalTree, tuple[Selection, ...]]
 """Which content of which folder."""
+Question = tuple[Result, tuple[Selection, ...]]
+"""Which content of which result."""
 
 
 class Records(Protocol):
@@ -100,12 +102,12 @@ class Services(Protocol):
         """What is remembered of earlier builds."""
         ...
 
-    async def compare(self, question: LocalQuestion, before: Digest) -> TreeChanges | None:
-        """How the content of a folder differs from what had another checksum; None if that is not known."""
+    async def compare(self, question: Question, before: Digest) -> TreeChanges | None:
+        """How some content differs from what had another checksum; None if that is not known."""
         ...
 
-    async def remember(self, questions: Sequence[LocalQuestion]) -> None:
-        """Keeps what the folders hold, to compare it with later."""
+    async def remember(self, questions: Sequence[Question]) -> None:
+        """Keeps what was there, to compare it with later."""
         ...
 
 

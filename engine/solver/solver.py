@@ -101,8 +101,9 @@ async def settled(prepared: Prepared, services: Services, listener: Listener, ho
     """What there is for a graph of which nothing must run, told as `solving` tells it, and remembered likewise."""
     _show_wanted(prepared.order, how.owners, listener)
     chronicle = _begin(prepared, services, how, Teller(listener, how.clock))
-    await chronicle.write({}, ())
-    return Findings(prepared, Waits(how.clock))
+    findings = Findings(prepared, Waits(how.clock))
+    await chronicle.write(findings)
+    return findings
 
 
 def _begin(prepared: Prepared, services: Services, how: Circumstances, teller: Teller) -> Chronicle:
@@ -135,7 +136,7 @@ async def _scheduling(
     finally:
         if scheduler is not None:
             with trio.CancelScope(shield=True):
-                await chronicle.write(scheduler.ran, scheduler.found)
+                await chronicle.write(scheduler)
     if failed is not None:
         raise failed
 

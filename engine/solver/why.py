@@ -2,34 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from engine.digests import Digest
 from engine.events import Change
 from engine.llb.definition import Vertex
-from engine.results import LocalTree
+from engine.results import Result
 from engine.solver.keys import WHOLE, Facts, dependencies
 from engine.solver.reasons import Reason, Reasons
-from engine.solver.services import Services
+from engine.solver.services import Question, Services
+from engine.values import frozen
+
+
+@frozen
+class Taken:
+    """What a step takes from an input that is there: a result, with the checksum if only some content of it counts.
+    `identity` tells which result it is; `anew` says that it was made in this build."""
+
+    result: Result
+    identity: str
+    checksum: Digest | None = None
+    anew: bool = False
+
+    @property
+    def mark(self) -> str:
+        """What tells it from what was taken before."""
+        return self.checksum or f"result {self.identity}"
 
 
 async def explained(
-    vertex: Vertex, redone: Iterable[int], facts: Facts, reasons: Reasons, services: Services
+    vertex: Vertex, taken: Sequence[Taken], facts: Facts, reasons: Reasons, services: Services
 ) -> tuple[Reason, tuple[Change, ...], int]:
     """Why a vertex must run, everything that has changed, and how many files more than are told.
 
-    `redone` are the positions of inputs that were made anew in this build. Raises EngineError if the files changed
-    while they were looked at.
+    `taken` are its inputs, none while these are not there. Raises EngineError if the files changed while they were
+    looked at.
     """
-    reason = reasons.why(vertex, redone)
+    redone = (position for position, each in enumerate(taken) if each.anew)
+    reason = reasons.why(vertex, redone, [each.mark for each in taken])
     changes, more = list(reason.changes), 0
-    if reason.files:
-        inputs = dependencies(vertex, facts.cache_maps)
-        for position, before in reason.files:
-            edge, dependency = inputs[position]
-            tree = facts.resolved[edge.vertex].result
-            assert isinstance(tree, LocalTree)
-            found = await services.compare((tree, dependency.content or WHOLE), before)
-            if found is not None:
-                changes += [Change("file", *paths) for paths in found.paths]
-                more += found.more
+    for content in reason.files:
+        found = await services.compare(_question(vertex, content.position, taken, facts), content.before)
+        if found is not None:
+            place = f" in {content.place}" if content.place else ""
+            changes += [Change("file", path + place, before, after) for path, before, after in found.paths]
+            more += found.more
     return reason, tuple(changes), more
+
+
+def questions(vertex: Vertex, taken: Sequence[Taken], facts: Facts) -> Iterable[Question]:
+    """What is asked of the content of inputs."""
+    return (
+        _question(vertex, position, taken, facts) for position, each in enumerate(taken) if each.checksum is not None
+    )
+
+
+def _question(vertex: Vertex, position: int, taken: Sequence[Taken], facts: Facts) -> Question:
+    edge, dependency = dependencies(vertex, facts.cache_maps)[position]
+    result = taken[position].result if taken else facts.resolved[edge.vertex].result
+    return result, dependency.content or WHOLE

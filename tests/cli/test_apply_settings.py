@@ -50,3 +50,19 @@ def test_a_definition_from_elsewhere_brings_no_settings(tmp_path: Path) -> None:
     options = dict(NOTHING)
     apply_settings(options, remote=True)
     assert options["jobs"] is None
+
+
+def test_policies_and_times_of_builds_may_be_set(tmp_path: Path) -> None:
+    nothing = {"jobs_per_target": None, "on_error": None, "timeout": None, "step_timeout": None}
+    (tmp_path / "bakery.toml").write_text(
+        'jobs = 5\njobs-per-target = 2\non-error = "fail-fast"\ntimeout = "1h30m"\nstep-timeout = 90\n'
+    )
+    options: dict[str, Any] = NOTHING | nothing
+    apply_settings(options)
+    wanted = {"jobs_per_target": 2, "on_error": "fail-fast", "timeout": 5400.0, "step_timeout": 90.0}
+    assert {name: options[name] for name in wanted} == wanted
+    assert options["jobs"] == 5
+    given = NOTHING | {"jobs_per_target": 1, "on_error": "keep-going", "timeout": 1.0, "step_timeout": 2.0}
+    options = dict(given)
+    apply_settings(options)
+    assert {name: options[name] for name in wanted} == {name: given[name] for name in wanted}

@@ -66,6 +66,22 @@ def test_a_plan_names_changed_files_and_what_takes_long(call: Call, tmp_path: Pa
     assert copy["digest"] in found["critical"]
 
 
+def test_an_explanation_goes_down_to_what_changed_first(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(
+        "FROM scratch AS one\nCOPY src /src\nFROM one AS two\nWORKDIR /w\nFROM scratch\nCOPY --from=two /src/a /\n"
+    )
+    call("build", "--progress=quiet", "app")
+    (tmp_path / "src/a").write_text("longer")
+    call("build", "--progress=quiet", "app")
+    lines = call("explain", "app/--from")[1].splitlines()
+    assert lines[2:] == [
+        "      because a step that it builds upon changed",
+        "        step [two 1/1] WORKDIR /w changed",
+        "          for [one 1/1] COPY src /src: file src/a changed",
+        "        file src/a in [two 1/1] WORKDIR /w: file 0644 1 bytes → file 0644 6 bytes",
+    ]
+
+
 def test_a_plan_says_what_would_fail(call: Call, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY nowhere /\n")
     code, text = call("plan", "app")

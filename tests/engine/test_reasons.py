@@ -53,6 +53,30 @@ def test_changed_files_are_named(place: Workplace) -> None:
     }
 
 
+def test_files_that_come_from_another_stage_are_named_with_the_stage(place: Workplace) -> None:
+    place.build_well()
+    place.write("src/a", "longer")
+    built = place.build_well()
+    assert built.reason("COPY src").changes == (Change("file", "src/a", "file 0644 1 bytes", "file 0644 6 bytes"),)
+    found = built.reason("--from=one")
+    assert found.cause == "input"
+    step, file = found.changes
+    assert (step.kind, step.name.partition("] ")[2]) == ("step", "COPY src /src")
+    assert file == Change("file", f"src/a in {step.name}", "file 0644 1 bytes", "file 0644 6 bytes")
+
+
+def test_a_stage_that_changed_elsewhere_costs_nothing_and_is_compared_with_what_was_taken_last(
+    place: Workplace,
+) -> None:
+    place.write("Dockerfile", "FROM scratch AS one\nCOPY src /src\nFROM scratch\nCOPY --from=one /src/deep /d\n")
+    place.build_well()
+    place.write("src/a", "another")
+    assert place.build_well().ran == ["COPY src /src"], "what is taken of it is the same"
+    place.write("src/deep/b", "longer")
+    found = place.build_well().reason("--from=one")
+    assert [c.name.partition(" in ")[0] for c in found.changes if c.kind == "file"] == ["src/deep/b"]
+
+
 def test_a_mode_a_kind_and_a_link_are_named(place: Workplace) -> None:
     os.symlink("a", place.folder / "src/link")
     place.build_well()
@@ -124,7 +148,7 @@ def test_a_lost_result_is_told_as_lost(place: Workplace) -> None:
         database.execute("DELETE FROM records")
     built = place.build_well()
     assert built.reason("COPY src").cause == "lost"
-    assert built.reason("COPY --from").cause == "input"
+    assert built.reason("COPY --from").cause == "lost", "what it takes is as it was"
 
 
 def test_targets_of_the_same_name_in_two_projects_are_kept_apart(place: Workplace, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.in_process import Workplace
 
 from engine.errors import DefinitionError
-from engine.events import Decided, Event, How, TargetEnded
+from engine.events import Change, Decided, Event, How, TargetEnded
 from engine.request import BuildRequest, OnError, Outcome
 from engine.stop import Stop
 
@@ -181,3 +181,13 @@ def test_who_is_not_ready_in_time_has_failed(stages: Workplace) -> None:
     found = stages.build("slow", timeout=2.0).result.targets["slow"]
     assert found.outcome is Outcome.FAILED
     assert str(found.error) == "the build took longer than 2 s"
+
+
+@pytest.mark.root
+def test_a_new_version_of_a_secret_is_a_reason(secrets: Workplace) -> None:
+    secrets.write("docker-bake.hcl", SECRETS.format(one=",version=1", two=""))
+    secrets.build_well("one")
+    secrets.write("docker-bake.hcl", SECRETS.format(one=",version=2", two=""))
+    found = secrets.build_well("one").reason("cat")
+    assert found.cause == "operation"
+    assert found.changes == (Change("secret", "token", "1", "2"),)

@@ -21,10 +21,14 @@ REPOSITORY = Path(__file__).parents[2]
 KILLED = -signal.SIGKILL
 
 
+DEATH = 0
+"""Instead of an error: the process is killed."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """An error of the operating system at the call number `call` (from 0) of those that name a place in the state
-    folder."""
+    folder; for DEATH, changes of the database count as well."""
 
     error: int
     call: int
@@ -100,19 +104,37 @@ def _serve(log: str) -> None:
 
 
 def _break(error: int, call: int) -> None:
-    """Makes one call fail that touches the state folder."""
+    """Makes one call fail that touches the state folder, or the process die before it."""
+    from engine.state import State
+
     root, calls = os.environ["BAKERY_ROOT"], itertools.count()
+
+    def reach(place: str) -> None:
+        if next(calls) == call:
+            if error == DEATH:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise OSError(error, os.strerror(error), place)
 
     def faulty(function: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **options: Any) -> Any:
-            if args and f"{args[0]}/".startswith(f"{root}/") and next(calls) == call:
-                raise OSError(error, os.strerror(error), str(args[0]))
+            if args and f"{args[0]}/".startswith(f"{root}/"):
+                reach(str(args[0]))
+            return function(*args, **options)
+
+        return wrapped
+
+    def deadly(function: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **options: Any) -> Any:
+            reach("")
             return function(*args, **options)
 
         return wrapped
 
     for name in FAULTY:
         setattr(os, name, faulty(getattr(os, name)))
+    if error == DEATH:
+        for name in ("write", "transaction"):
+            setattr(State, name, deadly(getattr(State, name)))
 
 
 def _become(arguments: list[str], log: str, fault: list[int] | None) -> None:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 from engine.cache.content.files import FileDigests
 from engine.cache.content.header import EMPTY
-from engine.cache.content.selection import Walk, checksum
+from engine.cache.content.selection import KeptDigests, Walk
 from engine.cache.content.trees import KnownTrees, TreeChanges
 from engine.digests import Digest, sha256
 from engine.ops.contract import Selection
@@ -25,6 +25,8 @@ class Contents:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._walks: dict[tuple[str, str], Walk] = {}
+        """The snapshots that were read here, with what was found in them."""
 
     def known(self, snapshot: Snapshot, selections: Sequence[Selection]) -> Digest | None:
         """The checksum of a part of a snapshot if it was made before: then its layers need not be here."""
@@ -44,7 +46,7 @@ class Contents:
             return known
         if not snapshot.layers and all(selection.path == "/" for selection in selections):
             return sha256("\0".join(EMPTY for _ in selections).encode())  # has no top folder even
-        digest = checksum(tree, selections)
+        digest = self._walk_snapshot(snapshot, tree, selections).checksum(selections)
         self._state.write(
             "INSERT OR REPLACE INTO contents (snapshot, selection, digest) VALUES (?, ?, ?)",
             _name(snapshot),
@@ -71,15 +73,39 @@ class Contents:
 
         Raises as `of_folder`.
         """
-        walk, _ = self._walk(local)
+        return self._compare(self._walk(local)[0], selections, before)
+
+    def compare_snapshot(
+        self, snapshot: Snapshot, tree: Tree, selections: Sequence[Selection], before: Digest
+    ) -> TreeChanges | None:
+        """The same for a part of a snapshot that is on this machine, read through `tree`. Raises as `of_snapshot`."""
+        return self._compare(self._walk_snapshot(snapshot, tree, selections), selections, before)
+
+    def _compare(self, walk: Walk, selections: Sequence[Selection], before: Digest) -> TreeChanges | None:
         with suppress(OSError):  # what cannot be read any more will be told by the step that reads it
             return self._trees.compare(walk, selections, before)
         return None
 
-    def remember(self, questions: Iterable[tuple[LocalTree, Sequence[Selection]]]) -> None:
-        """Keeps what is in parts of folders, to compare it with later. Raises as `of_folder`, and StateError."""
+    def remember(self, questions: Iterable[tuple[Result, Sequence[Selection]]]) -> None:
+        """Keeps what is in parts of results, to compare it with later: of snapshots those that were read in this build.
+
+        Raises as `of_folder`, and StateError.
+        """
         with suppress(OSError):
-            self._trees.remember((self._walk(local)[0], selections) for local, selections in questions)
+            self._trees.remember(
+                (walk, selections)
+                for result, selections in questions
+                if (walk := self._walk_known(result, selections)) is not None
+            )
+
+    def _walk_known(self, result: Result, selections: Sequence[Selection]) -> Walk | None:
+        if isinstance(result, LocalTree):
+            return self._walk(result)[0]
+        return self._walks.get((_name(result), _text(selections)))
+
+    def _walk_snapshot(self, snapshot: Snapshot, tree: Tree, selections: Sequence[Selection]) -> Walk:
+        """One for each question, for they are asked from many threads."""
+        return self._walks.setdefault((_name(snapshot), _text(selections)), Walk(tree, KeptDigests(tree)))
 
     def _walk(self, local: LocalTree) -> tuple[Walk, FileDigests]:
         view = open_tree(local)

@@ -52,6 +52,21 @@ class ReadDigests:
         return entry_digest(self._tree, path, entry)
 
 
+class KeptDigests(ReadDigests):
+    """Digests made by reading, each once."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__(tree)
+        self._kept: dict[str, str] = {}
+
+    def of(self, path: str, entry: Entry) -> str:
+        """Reads the entry, unless it was read before."""
+        known = self._kept.get(path)
+        if known is None:
+            known = self._kept[path] = super().of(path, entry)
+        return known
+
+
 def checksum(tree: Tree, selections: Sequence[Selection], digests: EntryDigests | None = None) -> Digest:
     """The checksum of what some selections take from a tree.
 
