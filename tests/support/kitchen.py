@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
 import trio
 
 from engine.cache.mounts import CacheMounts
@@ -18,6 +19,7 @@ from engine.ops.exec import ExecOperation
 from engine.request import Secret, SSHAgent, StepNetwork
 from engine.results import Result, Snapshot
 from engine.sandbox import find_runtime
+from engine.sandbox.launcher import Launcher
 from engine.secret_values import SecretReader
 from engine.snapshots.store import SnapshotStore
 from engine.state import State
@@ -30,6 +32,19 @@ readlink rm setsid sh sleep sort stat test touch tr true umount unshare wc
 
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nbaker:x:500:501::/home/baker:/bin/sh\n"
+
+
+def present(name: str) -> bool:
+    return bool(shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"))
+
+
+RUNTIMES = [
+    "native",
+    "bubblewrap",
+    pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
+    pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
+]
+"""For fixtures: everything that runs steps passes the same tests."""
 
 
 class Kitchen:
@@ -121,9 +136,15 @@ class Kitchen:
     def read(self, snapshot: Snapshot, path: str) -> str:
         return self.store.tree(snapshot).open(path).read().decode()
 
+    def with_programs(self, programs: Mapping[str, Launcher], mode: int = 0o755) -> Snapshot:
+        """The file system with programs in it, by their paths: lists of system calls."""
+        with self.store.new_layer(self.base) as layer:
+            for path, program in programs.items():
+                place = layer.path / path.lstrip("/")
+                place.parent.mkdir(exist_ok=True)
+                place.write_bytes(program.program())
+                place.chmod(mode)
+            return layer.commit("programs")
+
     def _log(self, stream: Stream, data: bytes) -> None:
         self.said += data
-
-
-def present(name: str) -> bool:
-    return bool(shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin"))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import stat
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from support.kitchen import Kitchen, present
+from support.kitchen import RUNTIMES, Kitchen, present
 
 from engine.errors import EngineError, EntitlementError, ExitError, StepError, UnsupportedError
 from engine.llb.definition import Vertex
@@ -55,14 +53,7 @@ pytestmark = [
 real_root = pytest.mark.skipif(ids() is not Ids.ALL, reason="only the machine's own root makes device nodes")
 
 
-@pytest.fixture(
-    params=[
-        "native",
-        "bubblewrap",
-        pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
-        pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
-    ]
-)
+@pytest.fixture(params=RUNTIMES)
 def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]:
     kitchen = Kitchen(tmp_path, request.param)
     yield kitchen
@@ -632,39 +623,6 @@ def test_a_cancelled_step_may_clean_up(kitchen: Kitchen) -> None:
     mark = unique(kitchen)
     cancel_when_started(kitchen, f"trap 'echo bye; exit 0' TERM; echo go; sleep {mark} & wait")
     assert kitchen.said == b"go\nbye\n"
-
-
-CHILD = """
-import sys, trio
-from pathlib import Path
-from support.kitchen import Kitchen
-kitchen = Kitchen(Path(sys.argv[1]), sys.argv[2])
-kitchen.step(f"echo go; sleep {sys.argv[3]} & sleep {sys.argv[3]}")
-"""
-
-
-def test_nothing_survives_the_death_of_the_engine(kitchen: Kitchen, tmp_path: Path) -> None:
-    mark = unique(kitchen)
-    tests = Path(__file__).parents[2]
-    child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(tmp_path / "other"), kitchen.runtime.name, mark],
-        env={**os.environ, "PYTHONPATH": f"{tests}:{os.pathsep.join(sys.path)}"},
-    )
-    deadline = time.monotonic() + 20
-    while len(running(f"sleep {mark}")) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert running(f"sleep {mark}")
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    while running(f"sleep {mark}") and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not running(f"sleep {mark}")
-    assert str(tmp_path) not in Path("/proc/1/mounts").read_text()
-    # What it left in the state folder goes with the next one's first layer.
-    again = Kitchen(tmp_path / "other", kitchen.runtime.name)
-    assert len(list(again.state.work.iterdir())) == 1
-    again.store.close()
-    again.state.close()
 
 
 def test_steps_run_side_by_side(kitchen: Kitchen) -> None:

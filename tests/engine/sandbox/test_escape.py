@@ -5,20 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trio
-from support.kitchen import Kitchen, present
+from support.kitchen import RUNTIMES, Kitchen
 
-from engine.errors import StepError
+from engine.errors import ExitError, StepError
 from engine.llb.ops import CacheOpt, Mount, MountType, Platform, SecretOpt, TmpfsOpt
 from engine.request import Secret
-from engine.results import Snapshot
-from engine.sandbox import emulation, launcher
-from engine.sandbox.launcher import Launcher
+from engine.sandbox import emulation, entry, launcher
+from engine.sandbox.launcher import Launcher, Words, strings
 
 pytestmark = [
     pytest.mark.root,
@@ -90,14 +89,7 @@ ATTEMPTS = (
 )
 
 
-@pytest.fixture(
-    params=[
-        "native",
-        "bubblewrap",
-        pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
-        pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
-    ]
-)
+@pytest.fixture(params=RUNTIMES)
 def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]:
     kitchen = Kitchen(tmp_path, request.param)
     yield kitchen
@@ -105,19 +97,21 @@ def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]
     kitchen.state.close()
 
 
-def with_programs(kitchen: Kitchen) -> Snapshot:
-    """A file system with a program for each call, which ends with `DENIED` if the call fails and with 0 if it works."""
-    with kitchen.store.new_layer(kitchen.base) as layer:
-        folder = layer.path / "try"
-        folder.mkdir()
-        for name, (number, arguments) in CALLS.items():
-            program = Launcher()
-            program._machine = replace(program._machine, calls={**program._machine.calls, name: number})
-            program.call(name, *arguments, failure=DENIED)
-            program.call("exit_group", 0)
-            (folder / name).write_bytes(program.program())
-            (folder / name).chmod(0o755)
-        return layer.commit("attempts")
+Call = tuple[int, tuple[launcher.Argument, ...]]
+
+
+def attempts_at(calls: Mapping[str, Call]) -> dict[str, Launcher]:
+    """A program in /try for each call: it ends with `DENIED` if the call fails, with 0 if it works."""
+    programs = {}
+    for name, (number, arguments) in calls.items():
+        program = programs[f"/try/{name}"] = Launcher()
+        program._machine = replace(program._machine, calls={**program._machine.calls, name: number})
+        program.call(name, *arguments, failure=DENIED)
+        program.call("exit_group", 0)
+    return programs
+
+
+ATTEMPT = "for f in /try/*; do $f; echo ${f#/try/} $?; done"
 
 
 def verdicts(said: str) -> dict[str, str]:
@@ -126,8 +120,88 @@ def verdicts(said: str) -> dict[str, str]:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")
 def test_system_calls_that_reach_beyond_a_step_are_refused(kitchen: Kitchen) -> None:
-    said = kitchen.says("for f in /try/*; do $f; echo ${f#/try/} $?; done", on=with_programs(kitchen))
+    said = kitchen.says(ATTEMPT, on=kitchen.with_programs(attempts_at(CALLS)))
     assert verdicts(said) == dict.fromkeys(CALLS, str(DENIED))
+
+
+def as_root(*args: str) -> Launcher:
+    """A program that becomes root, if it may, and then another one."""
+    program = Launcher()
+    program.call("setresuid", 0, 0, 0, failure=DENIED)
+    program.call("setresgid", 0, 0, 0, failure=DENIED)
+    program.call("execve", args[0], strings(args), strings(["PATH=/bin"]))
+    return program
+
+
+TELL = "id -u; id -g; grep -e ^Cap -e NoNewPrivs -e Seccomp: /proc/self/status; touch /etc/mine"
+
+
+def test_a_set_user_id_program_makes_an_ordinary_user_root_of_the_step_and_no_more(kitchen: Kitchen) -> None:
+    """What `sudo` does, in the hands of the user of the step."""
+    programs = kitchen.with_programs({"/up": as_root("/bin/sh", "-c", TELL)}, 0o4755)
+    if kitchen.runtime.name == "bubblewrap":
+        with pytest.raises(ExitError) as caught:
+            kitchen.step("/up", "-", on=programs, user="baker")
+        assert caught.value.exit_code == DENIED
+        return
+    by_user = kitchen.says("/up", "-", on=programs, user="baker")
+    assert by_user.split()[:2] == ["0", "0"]
+    assert by_user == kitchen.says(TELL)
+    assert "NoNewPrivs:\t0" in by_user
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")
+def test_who_becomes_root_in_a_step_reaches_no_further_than_its_root(kitchen: Kitchen) -> None:
+    if kitchen.runtime.name == "bubblewrap":
+        return  # nobody becomes root there
+    programs = {**attempts_at(CALLS), "/up": as_root("/bin/sh", "-c", ATTEMPT)}
+    said = kitchen.says("/up", "-", on=kitchen.with_programs(programs, 0o4755), user="baker")
+    assert verdicts(said) == dict.fromkeys(CALLS, str(DENIED))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")
+def test_no_process_of_the_machine_can_be_traced_read_or_signalled(kitchen: Kitchen) -> None:
+    for pid in {os.getpid(), os.getppid()}:
+        calls: dict[str, Call] = {
+            "kill": (62, (pid, 0)),
+            "pidfd_open": (434, (pid, 0)),
+            "process_vm_readv": (310, (pid, Words((bytes(8), 8)), 1, Words((launcher.SCRATCH, 8)), 1, 0)),
+            "prlimit64": (302, (pid, 7, 0, bytes(16))),
+            "ptrace": (101, (16, pid, 0, 0)),
+            "sched_setscheduler": (144, (pid, 0, bytes(4))),
+        }
+        said = kitchen.says(ATTEMPT, on=kitchen.with_programs(attempts_at(calls)))
+        assert verdicts(said) == dict.fromkeys(calls, str(DENIED))
+
+
+def test_nodes_that_a_step_makes_lead_nowhere_in_its_mounts_either(kitchen: Kitchen) -> None:
+    option = {"mount_type": MountType.TMPFS, "tmpfs_opt": TmpfsOpt()}
+    mounts = [
+        Mount(input=-1, dest="/c", output=-1, mount_type=MountType.CACHE, cache_opt=CacheOpt("nodes")),
+        Mount(input=-1, dest="/t", output=-1, **option),  # type: ignore[arg-type]
+        Mount(input=1, dest="/rw", output=-1),
+    ]
+    for folder in ("/c", "/t", "/rw", "/dev", "/dev/shm", "/tmp"):
+        command = f"mknod {folder}/zero c 1 5 && head -c 1 {folder}/zero"
+        with pytest.raises(ExitError):
+            kitchen.step(command, mounts=mounts, inputs=[kitchen.base])
+
+
+@pytest.mark.skipif(
+    tuple(map(int, platform.release().split("-")[0].split(".")[:2])) < (6, 14), reason="needs Linux 6.14"
+)
+def test_a_step_that_starts_processes_without_end_ends_alone(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entry, "PROCESSES", 400)
+    with pytest.raises(ExitError):
+        kitchen.step("n=0; while test $n -lt 500; do sleep 1000 & n=$((n + 1)); done; echo all")
+    assert b"fork" in kitchen.said
+    assert b"all" not in kitchen.said
+
+
+def test_signals_to_its_own_group_reach_nobody_who_watches_a_step(kitchen: Kitchen) -> None:
+    with pytest.raises(ExitError) as caught:
+        kitchen.step("trap '' TERM; kill -TERM 0; exit 3")
+    assert caught.value.exit_code == 3
 
 
 def test_nothing_of_the_machine_is_within_reach(kitchen: Kitchen, tmp_path: Path) -> None:
