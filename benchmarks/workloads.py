@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,6 +136,40 @@ def another_big_file(folder: Path) -> None:
             file.write(random.randbytes(64))
 
 
+def big_pull(folder: Path, base: str, registry: str) -> None:
+    """An image of ten layers and 2 GB in 24,300 files, pulled and unpacked. bakery pushes it, once for a registry."""
+    (folder / "Dockerfile").write_text(f"FROM {registry}/bench:pull\nRUN ls /l9 > /seen\n")
+    bake = BakeFile(base)
+    bake.add("default", contexts={})
+    bake.write(folder)
+    try:
+        manifest = {"Accept": "application/vnd.oci.image.manifest.v1+json"}
+        known = urllib.request.Request(f"http://{registry}/v2/bench/manifests/pull", headers=manifest)
+        urllib.request.urlopen(known, timeout=10).close()
+    except urllib.error.HTTPError:
+        _push_big_image(folder / ".base", base, registry)
+
+
+def _push_big_image(layout: Path, base: str, registry: str) -> None:
+    """Nine trees over the base, each of 2,700 files of 1 to 512 KiB; half of every file compresses well."""
+    rng = random.Random(3)
+    with tempfile.TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        shutil.copytree(layout, folder / ".base")
+        for layer in range(1, 10):
+            for number in range(2700):
+                path = folder / f"l{layer}" / f"d{number // 50}" / f"f{number}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                half = int(2 ** rng.uniform(9, 18))
+                path.write_bytes(rng.randbytes(half) + (b"%d is a file\n" % number * half)[:half])
+        (folder / "Dockerfile").write_text("FROM base\n" + "".join(f"COPY l{n} /l{n}\n" for n in range(1, 10)))
+        bake = BakeFile(base)
+        bake.add("default", tags=[f"{registry}/bench:pull"], output=["type=image,push=true"])
+        bake.write(folder)
+        command = [Path(sys.executable).with_name("bakery"), "build", "--progress=quiet"]
+        subprocess.run(command, cwd=folder, check=True, env={**os.environ, "BAKERY_ROOT": f"{folder}/root"})
+
+
 def matrix(folder: Path, base: str, registry: str) -> None:
     """200 targets from a matrix, only printed."""
     (folder / "docker-bake.hcl").write_text(
@@ -162,6 +203,7 @@ WORKLOADS = (
         (Phase("cold", cold=True), Phase("one changed", change=one_file_changed), Phase("again")),
     ),
     Workload("big-push", big_push, (Phase("cold", cold=True, change=another_big_file),)),
+    Workload("big-pull", big_pull, (Phase("cold", cold=True),)),
     Workload("matrix-print", matrix, (Phase("print"),), ("--print",)),
     Workload("side-by-side", side_by_side, (Phase("cold", cold=True, critical=True), Phase("again"))),
 )
