@@ -47,7 +47,9 @@ async def deliver(
     size = 0
     layers: dict[str, tuple[LayerID, ...]] = {}
     try:
-        done = await _demand_all([platform.edge for platform in wanted.platforms], scheduler)
+        edges = [platform.edge for platform in wanted.platforms]
+        scans = [platform.scan.root for platform in wanted.platforms if platform.scan]
+        done = await _demand_all([*edges, *scans], scheduler)
         outcome = Outcome.CACHED if all(d.cached for d in done) else Outcome.SUCCEEDED
         target = exchange.with_inline(wanted, _image(wanted, done, scheduler, begun), scheduler)
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
@@ -101,11 +103,18 @@ async def _demand_all(edges: list[Edge | None], scheduler: Findings) -> list[Don
 
 
 def _image(wanted: Wanted, done: list[Done], scheduler: Findings, begun: float) -> TargetImage:
+    scanned = iter(done[len(wanted.platforms) :])
     platforms = tuple(
         PlatformImage(
-            p.id, p.platform, _snapshot(d, p.edge), p.config, p.base_config, _facts(wanted, p, scheduler, begun)
+            p.id,
+            p.platform,
+            _snapshot(d, p.edge),
+            p.config,
+            p.base_config,
+            _facts(wanted, p, scheduler, begun),
+            _snapshot(next(scanned), p.scan.root) if p.scan else None,
         )
-        for p, d in zip(wanted.platforms, done, strict=True)
+        for p, d in zip(wanted.platforms, done, strict=False)
     )
     return TargetImage(wanted.name, platforms, wanted.multi, wanted.epoch, wanted.attests)
 

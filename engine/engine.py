@@ -248,7 +248,7 @@ class Engine:
         for wanted in request.wanted:
             house.secrets.update({secret.id: secret for secret in wanted.secrets})
         owners, wishes = owners_and_wishes(request)
-        roots = [p.edge for wanted in request.wanted for p in wanted.platforms if p.edge]
+        roots = [root for wanted in request.wanted for platform in wanted.platforms for root in platform.roots]
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()), request)
         how = Circumstances(request.jobs, request.jobs_each, owners, request.project, exchange.importer)
         return _Survey(request, exchange, roots, workshop, how)

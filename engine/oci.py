@@ -320,7 +320,7 @@ def document_bytes(document: Manifest | Index) -> bytes:
         fields["artifactType"] = document.artifact_type
     if isinstance(document, Manifest):
         fields["config"] = descriptor_fields(document.config)
-        fields["layers"] = [descriptor_fields(layer) for layer in document.layers]
+        fields["layers"] = [descriptor_fields(layer) for layer in document.layers] or None  # Go's empty list
     else:
         fields["manifests"] = [descriptor_fields(item) for item in document.manifests]
     if document.subject:

@@ -58,7 +58,7 @@ def owners_and_wishes(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ..
     for wanted in request.wanted:
         allowed = granted(wanted.entitlements, request.allowed)
         mine = Wishes(wanted.secrets, wanted.ssh, allowed)
-        vertices = list(walk(request.vertices, [p.edge for p in wanted.platforms if p.edge]))
+        vertices = list(walk(request.vertices, [root for platform in wanted.platforms for root in platform.roots]))
         check_entitlements(vertices, wanted.entitlements, request.allowed)
         for vertex in vertices:
             owners[vertex.digest] = (*owners.get(vertex.digest, ()), wanted.name)

@@ -110,7 +110,8 @@ def parse_attest(text: str) -> list[AttestEntry]:
     pairs: dict[str, str] = {}
     for entry in csv_fields(text):
         key, equals, value = entry.partition("=")
-        key = key.lower()
+        if key.lower() in ("type", "disabled"):  # others may be a generator's own parameters, which have a case
+            key = key.lower()
         if not equals and key != "disabled":
             raise ValueError(f"no value specified for attest key {key}")
         pairs[key] = value if equals else "true"

@@ -158,10 +158,10 @@ async def lower_with(engine: Engine, project: Project, options: BuildOptions) ->
 
 def build_request(project: Project, results: Mapping[str, Lowered], options: BuildOptions) -> BuildRequest:
     """All targets as one request. Raises BakeryError for outputs that make no sense."""
-    definitions = [platform.definition for lowered in results.values() for platform in lowered.result.platforms]
+    platforms = [platform for lowered in results.values() for platform in lowered.result.platforms]
     folders = {f.session: f.path for lowered in results.values() for f in lowered.request.locals.values()}
     return BuildRequest(
-        vertices=merge(definitions),
+        vertices=merge(found for platform in platforms for found in platform.definitions),
         wanted=tuple(_wanted(target, results[name], options) for name, target in project.targets.items()),
         folders=folders,
         allowed=options.allowed,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,11 +89,20 @@ def _plain_options(target: Target) -> dict[str, str]:
         options["shm-size"] = str(_bytes(target, target.shm_size))
     if target.ulimits:
         options["ulimit"] = ",".join(target.ulimits)
+    for entry in target.attest:
+        if entry.type == "sbom" and not entry.disabled and entry.attrs.get("generator"):
+            options["attest:sbom"] = _csv(f"{key}={value}" for key, value in entry.attrs.items())
     for key, value in target.resources.items():
         if key in _RESOURCES and str(value):
             sized = key in ("memory", "memory-swap")
             options[_RESOURCES[key]] = str(_bytes(target, str(value)) if sized else value)
     return options
+
+
+def _csv(fields: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(fields)
+    return line.getvalue()
 
 
 def _network(target: Target, mode: str) -> str:

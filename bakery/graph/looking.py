@@ -36,7 +36,7 @@ def looking_into(request: BuildRequest, target: str, step: str, shell: Shell) ->
     vertex = _one(steps, target, step)
     anew = replace(vertex, note=replace(vertex.note, ignore_cache=True))
     first = wanted.platforms[0]
-    platform = replace(first, definition=replace(first.definition, root=Edge(vertex.digest)))
+    platform = replace(first, definition=replace(first.definition, root=Edge(vertex.digest)), scan=None)
     return replace(
         request,
         vertices={**request.vertices, vertex.digest: anew},

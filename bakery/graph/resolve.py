@@ -35,5 +35,6 @@ async def _resolve(project: Project, options: BuildOptions) -> None:
 
     async with Engine.open(options.root, pins=options.pins) as engine:
         lowered = await lower_with(engine, project, options)
-        definitions = [platform.definition for one in lowered.values() for platform in one.result.platforms]
-        await engine.resolve(merge(definitions).values())
+        platforms = [platform for one in lowered.values() for platform in one.result.platforms]
+        vertices = merge(definition for platform in platforms for definition in platform.definitions)
+        await engine.resolve(vertices.values())

@@ -12,6 +12,7 @@ from engine.exporters.contract import Attest, PlatformImage, TargetImage
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
+    from engine.results import Snapshot
 
 
 async def make_statements(
@@ -33,7 +34,7 @@ async def make_statements(
         if attest.type == "provenance":
             found += _provenance(attest, image, layers, inline=inline)
         elif attest.type == "sbom":
-            found.append(await _sbom(attest, target, image, context))
+            found += await _sbom(attest, target, image, context)
         else:
             raise ExportError(f'unknown attestation "{attest.type}"', hint="known are provenance and sbom")
     return found
@@ -51,16 +52,32 @@ def _provenance(
     return [Statement(options.predicate_type, predicate(options, image.facts, layers), filename)]
 
 
-async def _sbom(attest: Attest, target: TargetImage, image: PlatformImage, context: ExportContext) -> Statement:
+async def _sbom(attest: Attest, target: TargetImage, image: PlatformImage, context: ExportContext) -> list[Statement]:
+    if image.scan is not None:
+        return await _scanned(image.scan, context)
+    if attest.attributes.get("generator"):
+        raise ExportError(
+            f"no generator has looked at {target.name}",
+            hint="set generator= in the targets that are combined, or leave it out for the built-in scanner",
+        )
+    return [await _built_in(target, image, context)]
+
+
+async def _scanned(scan: Snapshot, context: ExportContext) -> list[Statement]:
+    import trio
+
+    from engine.attestations.sbom.bundle import read_bundle
+
+    await context.snapshots.ensure(scan, context.progress)
+    return await trio.to_thread.run_sync(read_bundle, context.snapshots.tree(scan))
+
+
+async def _built_in(target: TargetImage, image: PlatformImage, context: ExportContext) -> Statement:
     import trio
 
     from engine.attestations.sbom.document import PREDICATE_TYPE, document
     from engine.attestations.sbom.scan import scan
 
-    if attest.attributes.get("generator"):
-        raise ExportError(
-            "an SBOM from a generator image is not supported yet", hint="leave out generator= for the built-in scanner"
-        )
     await context.snapshots.ensure(image.snapshot, context.progress)
     tree = context.snapshots.tree(image.snapshot)
     context.progress("scanning for packages", 0, 0, False)

@@ -36,13 +36,15 @@ class Statement:
     predicate: Mapping[str, Any]
     filename: str
     """What it is called beside a result that is made of files."""
+    subjects: Sequence[Subject] = ()
+    """What it says itself that it is about."""
 
     def encoded(self, subjects: Sequence[Subject], indent: int | None = None) -> bytes:
-        """Its bytes. Raises ExportError if they are too many."""
+        """Its bytes; `subjects` are what it is about unless it says that itself. Raises ExportError if too many."""
         fields = {
             "_type": "https://in-toto.io/Statement/v1",
             "predicateType": self.predicate_type,
-            "subject": list(subjects),
+            "subject": list(self.subjects or subjects),
             "predicate": self.predicate,
         }
         data = oci.go_json(fields, indent)

@@ -61,6 +61,8 @@ class PlatformImage:
     config: ImageConfig
     base_config: ImageConfig | None = None
     facts: BuildFacts | None = None
+    scan: Snapshot | None = None
+    """A folder of statements about the image that a generator has written."""
 
 
 @frozen

@@ -90,7 +90,7 @@ class LayoutExporter:
             await trio.to_thread.run_sync(self._write_tar, bundle, root, names, context)
             result = replace(written_file(self.dest, metadata), size=bundle.size)
         else:
-            entries = _entries(root, names)
+            entries = _entries(root, names) if names else [_untagged(root)]
             evidence = await trio.to_thread.run_sync(_write_folder, Path(self.dest), bundle, entries, context)
             result = ExportResult(metadata, bundle.size, tuple(evidence))
         context.progress(what, 0, 0, True)
@@ -142,6 +142,11 @@ def _entries(root: oci.Descriptor, names: list[str]) -> list[oci.Descriptor]:
     ]
 
 
+def _untagged(root: oci.Descriptor) -> oci.Descriptor:
+    """The entry of an image without a name, where others may be added beside it; the peer's clients look for this."""
+    return replace(root, annotations={**root.annotations, oci.REF_NAME: "latest"})
+
+
 def _reference(name: str) -> Any:
     from engine.registry.reference import parse
 
@@ -155,7 +160,7 @@ def _docker_manifest(bundle: ImageBundle, names: list[str]) -> bytes:
             {
                 "Config": _blob_path(image.config.digest),
                 "RepoTags": [_familiar(name) for name in names] or None,
-                "Layers": [_blob_path(layer.digest) for layer in image.manifest.layers],
+                "Layers": [_blob_path(layer.digest) for layer in image.manifest.layers] or None,
             }
         ]
     )

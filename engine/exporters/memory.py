@@ -99,6 +99,7 @@ def identity(target: TargetImage, export: Export) -> Digest:
             item.config,
             item.base_config,
             _told(item.facts) if target.attests else None,
+            item.scan.layers if item.scan else None,
         )
         for item in target.platforms
     ]

@@ -91,11 +91,23 @@ class PlatformResult:
     definition: Definition
     config: ImageConfig
     base_config: ImageConfig | None = None
+    scan: Definition | None = None
+    """A step that writes statements about the result into a folder, where a generator image is to do that."""
 
     @property
     def edge(self) -> Edge | None:
         """Where the result comes from."""
         return self.definition.root
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """All that has to be built for it."""
+        return (self.definition, self.scan) if self.scan else (self.definition,)
+
+    @property
+    def roots(self) -> list[Edge]:
+        """Where all of that comes from."""
+        return [definition.root for definition in self.definitions if definition.root]
 
 
 @frozen

@@ -24,6 +24,7 @@ from engine.frontends.dockerfile.source import DockerfileError, Source
 from engine.llb.ops import Platform
 
 _CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK"
+_SBOM = "attest:sbom"
 
 
 class DockerfileFrontend:
@@ -45,6 +46,11 @@ class DockerfileFrontend:
         job, report = await prepare(request, bridge, observer or Observer())
         if observer is None:
             job = linted(job, report)
+        if _SBOM in request.options:
+            from engine.frontends.dockerfile.lower.scan import find_generator
+
+            generator = await find_generator(request, bridge, build_platform(job), job.options.resolve_mode)
+            job = replace(job, generator=generator)
         targets: list[Platform | None] = list(job.options.platforms) or [None]
         converted = await _all(job, targets)
         report.raise_if_wanted()

@@ -25,6 +25,22 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TEXTS = ("User", "WorkingDir", "StopSignal")
 _LISTS = ("Env", "Entrypoint", "Cmd", "OnBuild", "Shell")
 _SETS = ("ExposedPorts", "Volumes")
+_NAMED = (*_SETS, "Labels")
+_ORDER = (
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "ArgsEscaped",
+    "Healthcheck",
+    "OnBuild",
+    "Shell",
+)
 _HISTORY = ("created", "created_by", "author", "comment", "empty_layer")
 _HEALTH = ("Test", "Interval", "Timeout", "StartPeriod", "StartInterval", "Retries")
 
@@ -152,7 +168,7 @@ class Image:
         self.history.append(entry)
 
     def to_json(self) -> ImageConfig:
-        """The document, in the order that the specification lists the fields."""
+        """The document, in the order that Go writes it: fields as the specification lists them, names sorted."""
         out: dict[str, Any] = {"author": self.author} if self.author else {}
         platform = self.platform
         out |= {"architecture": platform.architecture, "os": platform.os}
@@ -162,10 +178,9 @@ class Image:
             out["os.features"] = list(platform.os_features)
         if platform.variant:
             out["variant"] = platform.variant
-        config = dict(self.config)
-        if self.env:
-            config["Env"] = list(self.env)
-        out["config"] = config
+        config = {**self.config, "Env": list(self.env)} if self.env else self.config
+        config = {key: dict(sorted(config[key].items())) if key in _NAMED else config[key] for key in config}
+        out["config"] = {key: config[key] for key in _ORDER if key in config}
         out["rootfs"] = copy.deepcopy(self.rootfs)
         if self.history:
             out["history"] = [dict(entry) for entry in self.history]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from engine import platforms
 from engine.errors import DefinitionError, EngineError
@@ -45,6 +46,9 @@ from engine.llb.state import Env as Variables
 from engine.llb.state import State
 from engine.values import frozen, replace
 
+if TYPE_CHECKING:
+    from engine.frontends.dockerfile.lower.scan import Generator
+
 
 @frozen
 class Job:
@@ -57,6 +61,8 @@ class Job:
     dockerfile: Dockerfile
     observer: Observer
     labs: bool
+    generator: Generator | None = None
+    """What writes the SBOM, unless the engine does that itself."""
 
 
 @frozen
@@ -113,6 +119,10 @@ async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Conv
         config=wanted.image.to_json(),
         base_config=wanted.base_config,
     )
+    if job.generator is not None:
+        from engine.frontends.dockerfile.lower.scan import scan
+
+        result = replace(result, scan=scan(job.generator, result.id, wanted, scope))
     return Converted(result, wanted, plan.stages, scope.epoch)
 
 
