@@ -45,6 +45,14 @@ def folding(env: Mapping[str, str], names: Sequence[str]) -> Folding | None:
     return None
 
 
+def check_places(options: Mapping[str, Any]) -> None:
+    """Whether the files that are written last have a folder to lie in. Raises BakeryError, before anything is built."""
+    for name in ("metadata_file", "junit"):
+        if (value := options.get(name)) and not Path(value).absolute().parent.is_dir():
+            option = f"--{name.replace('_', '-')}"
+            raise BakeryError.of(f"{option}: there is no folder {Path(value).parent}", hint="make it first")
+
+
 def write_results(result: BuildResult, project: Project, options: Mapping[str, Any], about: Aftermath) -> None:
     """Writes what the options and the environment ask for. Raises BakeryError for a file that cannot be written."""
     env = os.environ

@@ -38,10 +38,10 @@ def graph(steps: bool, form: str | None, output: str | None, build: str | None, 
     Colours tell what was cached, ran or failed in the last build of these targets in this folder, and a line its
     critical path. What several targets share is there once, on a second sheet, with their number.
     """
+    form = form or _format_of(output or _PAGE)
     request = load_request(options)
     apply_settings(options, remote=bool(request.remote))
     drawing = _coloured(_drawn(request, options, steps), request, options.get("root"), build)
-    form = form or _SUFFIXES.get(Path(output or _PAGE).suffix.lower(), "html")
     text = _writer(form)(drawing)
     output = output or (_PAGE if form == "html" else "-")
     if output == "-":
@@ -49,6 +49,13 @@ def graph(steps: bool, form: str | None, output: str | None, build: str | None, 
         return
     _write(Path(output), text)
     click.echo(output)
+
+
+def _format_of(name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    if suffix and suffix not in _SUFFIXES:
+        raise click.UsageError(f"{name}: no format is known by {suffix!r}; say --format {'|'.join(FORMATS)}")
+    return _SUFFIXES.get(suffix, "html")
 
 
 def _drawn(request: LoadRequest, options: dict[str, Any], steps: bool) -> Drawing:

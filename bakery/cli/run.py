@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakery.cli.aftermath import Aftermath, folding, write_results
+from bakery.cli.aftermath import Aftermath, check_places, folding, write_results
 from bakery.cli.collect import collect_garbage
 from bakery.cli.grants import check_grants
 from bakery.cli.hush import Hush
@@ -37,6 +37,7 @@ def run(
 
     Raises BakeryError or EngineError for what keeps it from beginning.
     """
+    check_places(options)
     _outlive_questions()
     allowed = check_grants(project, request)
     names = [target.name for target in project.targets.values()]

@@ -97,7 +97,9 @@ def read(name: str, cwd: Path) -> Found | None:
             data = opened.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:  # a name may have a zero byte in it
         reason = (getattr(error, "strerror", "") or "cannot be read").lower()
-        raise BakeryError.of(f"open {name}: {reason}", hint="check the path given with -f") from None
+        unreadable = isinstance(error, PermissionError)
+        hint = "you may not read it: look at its mode and owner" if unreadable else "check the path given with -f"
+        raise BakeryError.of(f"open {name}: {reason}", hint=hint) from None
     return _found(name, data)
 
 

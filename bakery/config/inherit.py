@@ -85,6 +85,13 @@ def _normalise(draft: TargetDraft) -> None:
 
 def not_found(name: str, known: Iterable[str], asking: Span | None = None) -> BakeryError:
     """The error for a target that no file declares. The peer gives no place; who asked is said where it is known."""
-    near = did_you_mean(name, known)
-    hint = f'did you mean "{near}"?' if near else "`--list=targets` shows what there is"
+    there = list(known)
+    near = did_you_mean(name, there)
+    if near:
+        hint = f'did you mean "{near}"?'
+    elif name == "default" and there:
+        some = ", ".join(there[:5]) + (", …" if len(there) > 5 else "")
+        hint = f'name what to build ({some}), or write group "default" {{ targets = […] }}'
+    else:
+        hint = "`bakery ls` shows what there is"
     return BakeryError.of(f"failed to find target {name}", "", asking, hint)

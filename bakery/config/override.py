@@ -200,5 +200,7 @@ def matching(pattern: str, targets: list[str]) -> list[str]:
     except ValueError as error:
         raise BakeryError.of(f"could not match targets with '{pattern}'", str(error)) from None
     if not names:
-        raise BakeryError.of(f"could not find any target matching '{pattern}'")
+        near = did_you_mean(pattern, targets)
+        hint = f"did you mean {near!r}?" if near else f"what is built: {', '.join(sorted(targets)[:10])}"
+        raise BakeryError.of(f"could not find any target matching '{pattern}'", hint=hint)
     return names

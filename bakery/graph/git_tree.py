@@ -145,5 +145,9 @@ def _git(
         raise BakeryError.of("git is needed to compare two states of a repository", hint="install git") from None
     if done.returncode:
         said = os.fsdecode(done.stderr).strip().removeprefix("fatal: ")
-        raise BakeryError.of(f"git: no commit is called {meaning!r}" if meaning else f"git: {said}")
+        if meaning:
+            raise BakeryError.of(f"git: no commit is called {meaning!r}", hint="`git log --oneline` lists commits")
+        outside = "not a git repository" in said
+        hint = "`bakery affected` compares two states of a repository: make one with `git init`" if outside else ""
+        raise BakeryError.of(f"git: {said}", hint=hint)
     return os.fsdecode(done.stdout)

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bakery.diagnostics import BakeryError
-from engine.exporters.contract import Attest, Export
+from bakery.diagnostics import BakeryError, did_you_mean
+from engine.exporters.contract import TYPES, Attest, Export
 from engine.request import CacheBackend, Secret, SSHAgent
 
 if TYPE_CHECKING:
@@ -30,6 +30,13 @@ def exports(target: Target, cwd: Path) -> tuple[Export, ...]:
 def _export(target: Target, entry: OutputEntry, cwd: Path) -> Export:
     attributes = dict(entry.attrs)
     kind = entry.type
+    if kind not in TYPES:
+        near = did_you_mean(kind, TYPES)
+        raise BakeryError.of(
+            f'target {target.name}: unknown output type "{kind}"',
+            span=target.span_of("output"),
+            hint=f'did you mean "{near}"?' if near else f"known are {', '.join(sorted(TYPES))}",
+        )
     if kind in _IMAGES:
         if target.tags:
             attributes.setdefault("name", ",".join(target.tags))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import ExportError
-from engine.exporters.contract import Export, Exporter
+from engine.exporters.contract import TYPES, Export, Exporter
 
 
 def open_exporter(export: Export) -> Exporter:
@@ -34,5 +34,4 @@ def open_exporter(export: Export) -> Exporter:
         return CacheOnlyExporter.of(export)
     from engine.exporters.attributes import did_you_mean
 
-    known = ("image", "registry", "oci", "docker", "local", "tar", "cacheonly")
-    raise ExportError(f'unknown output type "{export.type}"', hint=did_you_mean(export.type, known))
+    raise ExportError(f'unknown output type "{export.type}"', hint=did_you_mean(export.type, TYPES))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
 
 
+TYPES = ("image", "registry", "oci", "docker", "local", "tar", "cacheonly")
+"""The outputs that there are."""
+
+
 @frozen
 class Export:
     """An output that a target asks for: `type` and its attributes as in buildkit.md §7."""
