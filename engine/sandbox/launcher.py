@@ -27,7 +27,9 @@ from engine.values import frozen
 
 _BASE = 0x400000
 _HEADERS = 64 + 2 * 56
-_ROW = 64
+_ROW = struct.Struct("<7QII")
+_REST = [(0,) * (6 - given) for given in range(7)]
+_WORD = (1 << 64) - 1
 _PAGE = 0x10000
 """The largest that there is."""
 SCRATCH = 0x40000000
@@ -133,17 +135,17 @@ class Launcher:
 
     def parent(self, fork: int) -> None:
         """What is added from now on is for the parent: the child's calls end in `execve` or `exit_group`."""
-        self._skips[fork] = _ROW * (len(self._rows) - fork - 1)
+        self._skips[fork] = _ROW.size * (len(self._rows) - fork - 1)
 
     def program(self) -> bytes:
         """The ELF file."""
-        data = _Data(_HEADERS + len(self._machine.loop) + _ROW * len(self._rows))
-        table = b""
-        for number, (name, arguments, failure) in enumerate(self._rows):
-            words = [data.place(argument) for argument in arguments]
-            words += [0] * (6 - len(words))
-            table += struct.pack("<7QII", self._machine.calls[name], *words, failure, self._skips.get(number, 0))
-        image = self._machine.loop + table + bytes(data.content)
+        data = _Data(_HEADERS + len(self._machine.loop) + _ROW.size * len(self._rows))
+        calls, place, skips = self._machine.calls, data.place, self._skips
+        table = [
+            _ROW.pack(calls[name], *map(place, arguments), *_REST[len(arguments)], failure, skips.get(number, 0))
+            for number, (name, arguments, failure) in enumerate(self._rows)
+        ]
+        image = b"".join([self._machine.loop, *table, data.content])
         return _elf(self._machine.elf, _HEADERS + len(image)) + image
 
     def memory_file(self) -> int:
@@ -166,7 +168,7 @@ class _Data:
 
     def place(self, argument: Argument) -> int:
         if isinstance(argument, int):
-            return argument & (1 << 64) - 1
+            return argument & _WORD
         if isinstance(argument, str):
             return self._put(os.fsencode(argument) + b"\0")
         if isinstance(argument, bytes):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from functools import cache
 
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -75,6 +76,7 @@ _ARCHITECTURES = {
 _CLONE3 = 435
 
 
+@cache
 def filter_program(machine: str) -> bytes:
     """The filter for a machine and its 32-bit programs, as the kernel takes it; any other architecture is refused."""
     program = [_statement(_LOAD, _ARCH)]
