@@ -16,7 +16,7 @@ import trio
 
 from engine.cache.mounts import Seed
 from engine.errors import StepError
-from engine.llb.ops import NO_OUTPUT, SCRATCH, Mount, MountType, SecretOpt
+from engine.llb.ops import NO_OUTPUT, SCRATCH, CacheSharing, Mount, MountType, SecretOpt
 from engine.ops.context import StepContext
 from engine.ops.step_secrets import agent_paths, secret_value
 from engine.results import LocalTree, Result, Snapshot
@@ -47,6 +47,7 @@ class Shown:
     readonly: bool = True
     size: int = 0
     noexec: bool = False
+    is_shared: bool = False
     is_node: bool = False
 
     @property
@@ -149,7 +150,7 @@ class ExecMounts:
         if item.mount_type is MountType.TMPFS:
             return Shown(dest, None, size=item.tmpfs_opt.size if item.tmpfs_opt else 0)
         if item.mount_type is MountType.CACHE:
-            return Shown(dest, await self._cache(item, opened), item.readonly)
+            return Shown(dest, await self._cache(item, opened), item.readonly, is_shared=_is_shared(item))
         if item.mount_type is MountType.SECRET:
             return await self._secret(item, dest, number)
         if item.mount_type is MountType.SSH:
@@ -244,7 +245,7 @@ def to_step_mount(shown: Shown, dest: str) -> BindMount | TmpfsMount:
     if shown.source is None:
         return TmpfsMount(dest, shown.size)
     options = {"nosuid": True, "nodev": not shown.is_node, "noexec": shown.noexec}
-    return BindMount(shown.source, dest, shown.readonly, **options, is_node=shown.is_node)
+    return BindMount(shown.source, dest, shown.readonly, **options, is_shared=shown.is_shared, is_node=shown.is_node)
 
 
 def check_nested(shown: Sequence[Shown]) -> None:
@@ -268,6 +269,10 @@ def check_nested(shown: Sequence[Shown]) -> None:
 def nested(shown: Sequence[Shown]) -> list[bool]:
     """Whether each mount lies in one that is made before it, where its place is the sandbox's concern."""
     return [_is_below(item.dest, [other.dest for other in shown[:at]]) for at, item in enumerate(shown)]
+
+
+def _is_shared(item: Mount) -> bool:
+    return item.cache_opt is not None and item.cache_opt.sharing is CacheSharing.SHARED
 
 
 def _clean(path: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from engine.errors import StepError
+from engine.errors import StepError, UnsupportedError
 from engine.events import Stream
 from engine.llb.ops import NetMode, SecurityMode
 from engine.sandbox import emulation, process
@@ -45,6 +45,7 @@ class Bubblewrap:
         async def run(groups: Sequence[int]) -> Exit:
             return await self._run(step, root, output, groups)
 
+        _check_places(step.mounts)
         return await within_limits(step, output, run)
 
     async def _run(self, step: Step, root: Path, output: Output, groups: Sequence[int]) -> Exit:
@@ -100,6 +101,21 @@ class Bubblewrap:
         if reached.endswith(NOT_EXECUTABLE):
             output(Stream.STDERR, not_executable(step))
         return Exit(code if code >= 0 else 128 - code)
+
+
+def _check_places(mounts: Sequence[BindMount | TmpfsMount]) -> None:
+    """bwrap makes the places of mounts while this machine's files are still there, and follows links to them.
+
+    So a step that swaps a folder of a shared cache for a link at the right moment would have a folder made outside.
+    """
+    shared = [mount.dest for mount in mounts if isinstance(mount, BindMount) and mount.is_shared]
+    for mount in mounts:
+        outer = next((dest for dest in shared if mount.dest.startswith(f"{dest.rstrip('/')}/")), None)
+        if outer is not None:
+            raise UnsupportedError(
+                f"bubblewrap cannot mount on {mount.dest}, in the shared cache at {outer}: a link may be laid there",
+                hint="use --runtime=native, or sharing=locked for the cache",
+            )
 
 
 def _arguments(step: Step, root: Path, info: int, confined: bool) -> Iterator[str]:

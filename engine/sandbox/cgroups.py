@@ -19,6 +19,7 @@ from engine.llb.ops import LinuxResources
 from engine.sandbox.contract import Exit, Output, Step
 
 _ROOT = Path("/sys/fs/cgroup")
+_OWN = Path("/proc/self/cgroup")
 _numbers = itertools.count()
 
 
@@ -122,7 +123,7 @@ def _limit(limits: Limits, controller: str, files: dict[str, str], name: str) ->
 
 def _parent(controller: str) -> Path:
     """Where this process may have groups with a controller. Raises OSError."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in _OWN.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if not is_unified() and controller in controllers.split(","):
             return _ROOT / controller / path.lstrip("/")

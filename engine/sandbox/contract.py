@@ -24,6 +24,8 @@ class BindMount:
     nosuid: bool = False
     nodev: bool = False
     noexec: bool = False
+    is_shared: bool = False
+    """Other steps may write to it meanwhile: what its folders lead to now need not be so a moment later."""
     is_node: bool = False
     """A device node that can be opened, whatever other nodes can."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.kitchen import Kitchen, present
+from support.kitchen import RUNTIMES, Kitchen
 
 from engine.errors import EntitlementError, StepError
 from engine.llb.ops import CDIDevice
@@ -25,14 +25,7 @@ TUN, ZERO = Path("/dev/net/tun"), Path("/dev/zero")
 NODE = TUN if TUN.exists() and ids() is Ids.ALL else ZERO
 
 
-@pytest.fixture(
-    params=[
-        "native",
-        "bubblewrap",
-        pytest.param("crun", marks=pytest.mark.skipif(not present("crun"), reason="crun is missing")),
-        pytest.param("runc", marks=pytest.mark.skipif(not present("runc"), reason="runc is missing")),
-    ]
-)
+@pytest.fixture(params=RUNTIMES)
 def kitchen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Kitchen]:
     kitchen = Kitchen(tmp_path, request.param)
     yield kitchen

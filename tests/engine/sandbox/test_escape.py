@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 import trio
 from support.kitchen import RUNTIMES, Kitchen
 
-from engine.errors import ExitError, StepError
+from engine.errors import ExitError, StepError, UnsupportedError
 from engine.llb.ops import CacheOpt, Mount, MountType, Platform, SecretOpt, TmpfsOpt
+from engine.ops import exec_mounts
 from engine.request import Secret
 from engine.sandbox import emulation, entry, launcher
 from engine.sandbox.launcher import Launcher, Words, strings
@@ -292,3 +294,21 @@ def _command(path: Path) -> bytes:
         return (path / "cmdline").read_bytes()
     except OSError:
         return b""
+
+
+@pytest.mark.parametrize(
+    "link", ["/oldroot{target}", "../../../../../../../../../../../../../../..{target}", "{target}"]
+)
+def test_a_link_laid_at_the_last_moment_leads_no_mount_out_of_a_cache(
+    kitchen: Kitchen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    """As when another step swaps a folder of a shared cache for a link right after the places were looked at."""
+    cache = Mount(input=-1, dest="/c", output=-1, mount_type=MountType.CACHE, cache_opt=CacheOpt("c"))
+    other = Mount(input=-1, dest="/c/old/new", output=-1, mount_type=MountType.CACHE, cache_opt=CacheOpt("d"))
+    target = tmp_path / "target"
+    target.mkdir()
+    kitchen.step(f"ln -s {link.format(target=target)} /c/old", mounts=[cache])
+    monkeypatch.setattr(exec_mounts, "check_nested", lambda shown: None)
+    with suppress(StepError, UnsupportedError):
+        kitchen.step("echo x > /c/old/new/file", mounts=[cache, other])
+    assert list(target.iterdir()) == []
