@@ -47,6 +47,11 @@ CREATE TABLE IF NOT EXISTS layers (
     uses INTEGER NOT NULL DEFAULT 1,
     description TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS layer_marks (  -- what a layer looked like when it was made (see engine.snapshots.marks)
+    layer TEXT PRIMARY KEY,
+    mark TEXT NOT NULL,
+    content TEXT NOT NULL DEFAULT ''      -- once somebody has read it
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS layer_blobs (  -- compressed forms of a layer, here or at `origin`
     layer TEXT NOT NULL,
     digest TEXT NOT NULL,

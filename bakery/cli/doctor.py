@@ -17,7 +17,8 @@ from engine.errors import SPACE_HINT, EngineError
 _EPILOG = """\b
 Examples:
   bakery doctor           look, and change nothing
-  bakery doctor --quick   the same without reading every blob
+  bakery doctor --quick   the same without reading blobs and looking at every file of layers
+  bakery doctor --deep    read every file of layers, too, and compare with the last time
   bakery doctor --fix     put right what can be put right"""
 
 
@@ -37,16 +38,17 @@ class Check:
 
 @click.command("doctor", epilog=_EPILOG)
 @click.option("fix", "--fix", is_flag=True, help="Put right what can be put right.")
-@click.option("quick", "--quick", is_flag=True, help="Do not read every blob.")
+@click.option("depth", "--quick", flag_value="quick", help="Read no blobs, and look at no files of layers.")
+@click.option("depth", "--deep", flag_value="deep", help="Read every file of layers.")
 @click.option("form", "--format", type=click.Choice(["table", "json"]), default="table", help="How to write it.")
 @root_option
-def doctor(fix: bool, quick: bool, form: str, root: str | None) -> int:
+def doctor(fix: bool, depth: str | None, form: str, root: str | None) -> int:
     """Check the state folder and this machine."""
     from engine.snapshots import user_namespace
 
     folder = state_folder(root)
     user_namespace.enter()
-    checks = [*_state_checks(folder, fix, quick), *_machine_checks(folder)]
+    checks = [*_state_checks(folder, fix, depth or "usual"), *_machine_checks(folder)]
     if not any(check.name in _UNUSABLE for check in checks):
         checks += _sandbox_checks(folder)  # which opens the folder, and that would mend a damaged database
     if form == "json":
@@ -60,23 +62,25 @@ def doctor(fix: bool, quick: bool, form: str, root: str | None) -> int:
     return 1 if any(check.state == "problem" for check in checks) else 0
 
 
-def _state_checks(folder: Path, fix: bool, quick: bool) -> Iterator[Check]:
-    from engine.cache.repair import Kind, examine, mend
+def _state_checks(folder: Path, fix: bool, depth: str) -> Iterator[Check]:
+    from engine.cache.repair import Depth, Kind, examine, mend
 
     try:
-        findings = examine(folder, contents=not quick)
+        findings = examine(folder, Depth[depth.upper()])
         for _ in range(3 if fix else 0):  # behind a damaged database there may be more
             if not findings:
                 break
             for sentence in mend(folder, findings):
                 yield Check("state folder", "fixed", sentence)
-            findings = examine(folder, contents=not quick)
+            findings = examine(folder, Depth[depth.upper()])
     except EngineError as error:
         yield Check("state folder", "problem", error.message, error.hint)
         return
     for finding in findings:
         harmless = finding.kind is Kind.LEFTOVERS
-        hint = "" if fix else "`bakery doctor --fix` puts it right; so does the next build, as far as it needs it"
+        hint = "" if fix else "`bakery doctor --fix` puts it right"
+        if hint and finding.kind is not Kind.CONTENT:  # which no build looks for
+            hint += "; so does the next build, as far as it needs it"
         yield Check(str(finding.kind.value), "warning" if harmless else "problem", finding.text, hint)
     if not findings:
         what = "sound" if (folder / "version").exists() else "not made yet"

@@ -11,15 +11,16 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from enum import Enum
+from enum import Enum, IntEnum
 from pathlib import Path
 
 from engine.blobs import BlobStore
+from engine.cache.layer_contents import changed_layers
 from engine.cache.removal import Remover
 from engine.digests import Digest
 from engine.disks import is_full
 from engine.errors import SPACE_HINT, StateError
-from engine.leases import names_in_use
+from engine.leases import collecting, names_in_use
 from engine.reconcile import reconcile
 from engine.snapshots.work import discard
 from engine.state import DAMAGED, VERSION, State, is_damage
@@ -35,6 +36,7 @@ class Kind(Enum):
     FORMAT = "format"
     DATABASE = "database"
     LAYERS = "layers"
+    CONTENT = "layer contents"
     BLOBS = "blobs"
     RECORDS = "records"
     MOUNTS = "cache mounts"
@@ -50,10 +52,16 @@ class Finding:
     names: tuple[str, ...] = ()
 
 
-def examine(root: Path, *, contents: bool = True) -> list[Finding]:
-    """Everything that is wrong in a state folder; nothing if there is no such folder yet.
+class Depth(IntEnum):
+    """How closely a state folder is looked at."""
 
-    `contents`: read every blob to see whether it still is what its name says.
+    QUICK = 0  # what is there
+    USUAL = 1  # … and whether every blob is what its name says, and every layer's files look as they did
+    DEEP = 2  # … and whether every layer's files still hold what they held when somebody looked so deep before
+
+
+def examine(root: Path, depth: Depth = Depth.USUAL) -> list[Finding]:
+    """Everything that is wrong in a state folder; nothing if there is no such folder yet.
 
     Raises:
         StateError: if the folder cannot be read.
@@ -68,7 +76,9 @@ def examine(root: Path, *, contents: bool = True) -> list[Finding]:
         return [Finding(Kind.DATABASE, damage)]
     state = State.open(root)
     try:
-        return [*_layers(state), *_blobs(state, contents), *_records(state), *_mounts(state), *_leftovers(state)]
+        changed = [*changed_layers(state, depth is Depth.DEEP)] if depth > Depth.QUICK else []
+        blobs = _blobs(state, depth > Depth.QUICK)
+        return [*_layers(state), *_changed(changed), *blobs, *_records(state), *_mounts(state), *_leftovers(state)]
     except OSError as error:
         raise StateError(f"cannot read the state folder {root}: {error.strerror}") from error
     finally:
@@ -93,6 +103,8 @@ def mend(root: Path, findings: list[Finding]) -> list[str]:
                     blobs.remove(Digest(name))
                 elif finding.kind is Kind.LAYERS and not (state.layers / name / "fs").is_dir():
                     discard(state.layers / name)
+                elif finding.kind is Kind.CONTENT:
+                    _drop(state, name)
         with state.exclusive() as database:
             done += reconcile(root, database)
         remover = Remover(state)
@@ -103,6 +115,18 @@ def mend(root: Path, findings: list[Finding]) -> list[str]:
         return [*done, *(f"put right: {finding.text}" for finding in findings if finding.kind is not Kind.DATABASE)]
     finally:
         state.close()
+
+
+def _drop(state: State, layer: str) -> None:
+    with collecting(state.locks) as in_use:
+        if layer in in_use:
+            raise StateError(f"layer {layer} is in use", hint="wait for other builds to end, then run this again")
+        discard(state.layers / layer)
+
+
+def _changed(layers: list[str]) -> Iterator[Finding]:
+    if layers:
+        yield Finding(Kind.CONTENT, f"files of {len(layers)} layers are not as they were", tuple(layers))
 
 
 def _damage(root: Path) -> str:

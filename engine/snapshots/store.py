@@ -19,6 +19,7 @@ from engine.errors import SPACE_HINT, StateError, disk_hint
 from engine.results import LayerID, Snapshot
 from engine.snapshots import user_namespace
 from engine.snapshots.difference import write_difference
+from engine.snapshots.marks import measure
 from engine.snapshots.overlay_format import overlay_format
 from engine.snapshots.tree import LayeredTree
 from engine.snapshots.work import WorkFolder, discard
@@ -243,6 +244,7 @@ class SnapshotStore:
         with self._state.transaction():
             self._state.write("DELETE FROM layers WHERE id = ?", layer)
             self._state.write("DELETE FROM layer_blobs WHERE layer = ?", layer)
+            self._state.write("DELETE FROM layer_marks WHERE layer = ?", layer)
         rubbish = self._work.make("removed")
         with suppress(FileNotFoundError):  # never unpacked
             (self._state.layers / layer).rename(rubbish / "layer")
@@ -250,23 +252,26 @@ class SnapshotStore:
 
     def record(self, layer: LayerID, folder: Path, description: str) -> None:
         """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
-        size = disk_usage(folder)
+        measured = measure(folder)
         try:
             folder.rename(self._state.layers / layer)
         except OSError as error:
             if not self.layer_path(layer).exists():
                 raise StateError(f"cannot keep a layer: {error.strerror}", hint=SPACE_HINT) from error
             discard(folder)
+            measured = measure(self._state.layers / layer)
         now = time.time()
-        self._state.write(
-            "INSERT INTO layers (id, unpacked, size, created, used, description) VALUES (?, 1, ?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET unpacked = 1, size = excluded.size, used = excluded.used",
-            layer,
-            size,
-            now,
-            now,
-            description,
-        )
+        with self._state.transaction():
+            self._state.write(
+                "INSERT INTO layers (id, unpacked, size, created, used, description) VALUES (?, 1, ?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET unpacked = 1, size = excluded.size, used = excluded.used",
+                layer,
+                measured.size,
+                now,
+                now,
+                description,
+            )
+            self._state.write("INSERT OR REPLACE INTO layer_marks (layer, mark) VALUES (?, ?)", layer, measured.mark)
 
     def close(self) -> None:
         """Removes this process's unfinished work."""

@@ -62,6 +62,33 @@ def empty_layer(root: Path) -> None:
     shutil.rmtree(only(root / "layers") / "fs")
 
 
+def layer_file(root: Path) -> Path:
+    return only(root / "layers") / "fs" / "file"
+
+
+def delete_file_of_layer(root: Path) -> None:
+    layer_file(root).unlink()
+
+
+def edit_file_of_layer(root: Path) -> None:
+    layer_file(root).write_text("y")
+
+
+def add_file_to_layer(root: Path) -> None:
+    (layer_file(root).parent / "new").symlink_to("file")
+
+
+def change_mode_in_layer(root: Path) -> None:
+    layer_file(root).chmod(0o777)
+
+
+def rot(root: Path) -> None:
+    """Another byte, as a disk may have it one day: nothing else tells of it."""
+    before = layer_file(root).stat()
+    layer_file(root).write_text("y")
+    os.utime(layer_file(root), ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def add_layer(root: Path) -> None:
     (root / "layers" / "0123456789abcdef" / "fs").mkdir(parents=True)
 
@@ -110,6 +137,10 @@ def delete_database(root: Path) -> None:
     [
         (delete_layer, "layers: 1 layers are recorded, but not there"),
         (empty_layer, "layers: 1 layers have no content"),
+        (delete_file_of_layer, "layer contents: files of 1 layers are not as they were"),
+        (edit_file_of_layer, "layer contents: files of 1 layers are not as they were"),
+        (add_file_to_layer, "layer contents: files of 1 layers are not as they were"),
+        (change_mode_in_layer, "layer contents: files of 1 layers are not as they were"),
         (add_layer, "layers: 1 layers are there, but not recorded"),
         (delete_blob, "blobs: 1 blobs are recorded, but not there"),
         (truncate_blob, "blobs: 1 blobs are not what their names say"),
@@ -146,6 +177,35 @@ def test_quick_reads_no_blobs(root: Path) -> None:
     change_blob(root)
     assert doctor("--quick")[0] == 0
     assert doctor()[0] == 1
+
+
+def test_quick_looks_at_no_files_of_layers(root: Path) -> None:
+    edit_file_of_layer(root)
+    assert doctor("--quick")[0] == 0
+    assert doctor()[0] == 1
+
+
+def test_deep_finds_what_only_reading_shows_from_the_second_time_on(root: Path) -> None:
+    assert doctor("--deep")[0] == 0
+    rot(root)
+    assert doctor()[0] == 0
+    code, found = doctor("--deep")
+    assert code == 1
+    assert "layer contents: files of 1 layers are not as they were" in found["problem"]
+    assert doctor("--deep", "--fix")[0] == 0
+    assert not list((root / "layers").iterdir())
+
+
+def test_a_layer_in_use_is_not_taken_away(root: Path) -> None:
+    edit_file_of_layer(root)
+    state = State.open(root)
+    with state.lease.taking():
+        state.lease.hold([only(root / "layers").name])
+    code, found = doctor("--fix")
+    assert code == 1
+    assert any("is in use" in text for text in found["problem"])
+    state.close()
+    assert doctor("--fix")[0] == 0
 
 
 def test_a_folder_that_is_not_there_is_no_problem(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
