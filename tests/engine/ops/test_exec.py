@@ -681,6 +681,18 @@ def test_an_architecture_without_emulator_is_an_error_that_says_what_to_install(
     assert "qemu-s390x-static" in caught.value.hint
 
 
+def test_ten_million_lines_come_in_few_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done for a line costs; what is done for a piece of many does not. busybox writes 4 KiB at a time."""
+    kitchen = Kitchen(tmp_path, "native")
+    sizes: list[int] = []
+    monkeypatch.setattr(kitchen, "_log", lambda stream, data: sizes.append(len(data)))
+    kitchen.step("busybox seq 1 10000000")
+    assert sum(sizes) == 78_888_897
+    assert len(sizes) <= sum(sizes) // 4096 + 1
+    kitchen.store.close()
+    kitchen.state.close()
+
+
 # ---------------------------------------------------------------- resources
 
 
