@@ -181,6 +181,10 @@ class BlobWriter:
         """The digest of what was written so far."""
         return Digest("sha256:" + self._hash.hexdigest())
 
+    def open_again(self) -> int:
+        """A descriptor to read what was written so far, also after the commit; to be closed by the caller."""
+        return os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+
     def write(self, data: ReadableBuffer) -> None:
         """Adds bytes. Raises StateError when the disk is full."""
         if self._file is None:

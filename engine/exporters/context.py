@@ -9,6 +9,7 @@ from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
+    from engine.exporters.early import EarlyUpload
     from engine.registry.client import Registries
     from engine.snapshots.store import SnapshotStore
     from engine.state import State
@@ -26,6 +27,8 @@ class ExportContext:
     blobs: BlobStore
     open_registries: Callable[[], Registries]
     progress: Progress
+    early: EarlyUpload | None = None
+    """Where layers go while they are packed."""
 
     @property
     def registries(self) -> Registries:

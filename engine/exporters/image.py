@@ -50,9 +50,14 @@ class ImageExporter:
 
     async def export(self, target: TargetImage, context: ExportContext) -> ExportResult:
         """Makes the image and pushes it."""
-        bundle = await make_bundle(target, self.options, context)
-        if self.push:
+        if not self.push:
+            bundle = await make_bundle(target, self.options, context)
+        else:
+            from engine.exporters.early import EarlyUpload
+
             async with registries_for(context, self.names, insecure=self.insecure) as registries:
+                sending = replace(context, early=EarlyUpload(self.names[0], registries))
+                bundle = await make_bundle(target, self.options, sending)
                 for name in self.names:
                     await Push(name, bundle, context, registries).run(by_digest=self.by_digest)
         names = {"image.name": ",".join(self.options.names)} if self.names else {}

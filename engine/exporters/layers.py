@@ -25,10 +25,13 @@ from engine.sources.layers import LAYOUT_ORIGIN, OBJECTS_ORIGIN, LayerBlob
 from engine.values import frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import trio
 
     from engine.blobs import BlobWriter
     from engine.exporters.context import ExportContext
+    from engine.exporters.early import EarlyUpload, GrowingBlob
 
 _MEDIA_TYPES = {
     Compression.UNCOMPRESSED: oci.OCI_LAYER,
@@ -150,16 +153,45 @@ class LayerExporter:
         lower = below if lower is None else lower
         await self._context.snapshots.ensure(lower, self._context.progress)
         self._context.progress(f"packing layer {layer[:12]}", 0, 0, False)
-        made = await trio.to_thread.run_sync(self._write, layer, lower, limiter=limit)
+        early = self._context.early
+        if early is None:
+            made = await trio.to_thread.run_sync(self._write, layer, lower, None, limiter=limit)
+        else:
+            made = await self._make_and_send(layer, lower, early, limit)
         self._context.progress(f"packing layer {layer[:12]}", made.blob.size, made.blob.size, True)
         return made
 
-    def _write(self, layer: LayerID, lower: Snapshot) -> ExportedLayer:
+    async def _make_and_send(
+        self, layer: LayerID, lower: Snapshot, early: EarlyUpload, limit: trio.CapacityLimiter
+    ) -> ExportedLayer:
+        import trio
+
+        from engine.exporters.early import GrowingBlob
+
+        growing = GrowingBlob()
+        made: ExportedLayer | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(early.follow, growing)
+                try:
+                    made = await trio.to_thread.run_sync(self._write, layer, lower, growing, limiter=limit)
+                finally:
+                    growing.end(made.blob if made else None)
+        except BaseExceptionGroup as group:
+            raise first_error(group) from None
+        finally:
+            growing.close()
+        assert made is not None
+        return made
+
+    def _write(self, layer: LayerID, lower: Snapshot, growing: GrowingBlob | None) -> ExportedLayer:
         from engine.archive.layer_tar import write_layer
 
         snapshots = self._context.snapshots
         with self._context.blobs.writer() as writer:
-            packer = Packer(writer, self._form)
+            if growing is not None:
+                growing.begin(writer)
+            packer = Packer(writer, self._form, growing.grew if growing else None)
             try:
                 write_layer(snapshots.layer_path(layer), snapshots.tree(lower), packer, epoch=self._epoch)
             except OSError as error:
@@ -286,10 +318,12 @@ class Packed:
 class Packer:
     """tar → its digest → compressor → its digest → blob. Runs in a thread of trio's, and stops when cancelled."""
 
-    def __init__(self, writer: BlobWriter, form: LayerForm) -> None:
+    def __init__(self, writer: BlobWriter, form: LayerForm, grew: Callable[[int], None] | None = None) -> None:
+        """`grew` is told how many bytes the blob has, whenever it has more."""
         from engine.archive.compression import compressor
 
         self._writer = writer
+        self._grew = grew
         self._stargz = EstargzWriter(writer, form.level) if form.compression == "estargz" else None
         self._compression = Compression.GZIP if self._stargz else Compression(form.compression)
         self._compressor = self._stargz or compressor(writer, self._compression, form.level)
@@ -303,6 +337,8 @@ class Packer:
         if self._hash is not None:
             self._hash.update(data)
         self._compressor.write(memoryview(data))
+        if self._grew is not None:
+            self._grew(self._writer.size)
 
     def finish(self) -> Packed:
         self._compressor.close()

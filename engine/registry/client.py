@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.registry.direct import DirectBlob
     from engine.registry.pull import Repository
     from engine.registry.push import OpenBlob, Sent
-    from engine.registry.transport import HostTransport
+    from engine.registry.transport import Content, HostTransport
 
 ReadBlob = Callable[["Repository", oci.Descriptor, str], AsyncGenerator[bytes, None]]
 CORRUPT_TRIES = 3
@@ -253,6 +253,30 @@ class Registries:
         other = _parsed(mount_from) if mount_from else None
         sister = other.path if other and other.domain == reference.domain else ""
         return await push_blob(self._origin(reference), blob, content, mount_from=sister, sent=sent)
+
+    async def push_stream(
+        self, reference: Reference | str, content: Content, finished: Callable[[], oci.Descriptor]
+    ) -> None:
+        """Uploads a blob that is still being made; see `engine.registry.push.push_stream`, whose errors it raises."""
+        from engine.registry.push import push_stream
+
+        await push_stream(self._origin(_parsed(reference)), content, finished)
+
+    async def is_empty(self, reference: Reference | str) -> bool:
+        """Whether nothing was ever pushed to the repository that a reference names. Raises RegistryError."""
+        from engine.registry.pull import is_empty
+        from engine.registry.push import scope_of
+
+        reference = _parsed(reference)
+        repository = self._origin(reference)
+        return await is_empty(repository, str(reference), scope_of(repository))
+
+    async def read_start(self, reference: Reference | str, blob: oci.Descriptor, count: int) -> bytes:
+        """The first bytes of a blob as the repository itself has it, not verified. Raises RegistryError."""
+        from engine.registry.pull import read_start
+
+        reference = _parsed(reference)
+        return await read_start(self._origin(reference), blob, count, str(reference))
 
     async def push_manifest(self, reference: Reference | str, data: bytes, media_type: str) -> oci.Descriptor:
         """Writes a manifest or index: under the reference's digest if it has one (which must be right), else its tag.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -186,6 +187,37 @@ async def _rest(repository: Repository, blob: oci.Descriptor, start: int, what: 
                 continue
             yield chunk[skip:] if skip else chunk
             skip = 0
+
+
+async def read_start(repository: Repository, blob: oci.Descriptor, count: int, name: str) -> bytes:
+    """The first bytes of a blob, not verified: to see whether it begins like another.
+
+    Raises:
+        RegistryError: if there is none, or the host cannot be reached.
+    """
+    path, what = repository.url(f"blobs/{blob.digest}"), f"read the blob {blob.digest} of {name}"
+    request = Request("GET", path, what, repository.scope, {"range": f"bytes=0-{count - 1}"}, ok=(200, 206))
+    data = b""
+    async with repository.transport.exchange(request) as response:
+        async for chunk in response.aiter_raw():
+            data += chunk
+            if len(data) >= count:
+                break
+    return data[:count]
+
+
+async def is_empty(repository: Repository, name: str, scope: frozenset[Scope]) -> bool:
+    """Whether the host knows no repository of the name, or one without tags.
+
+    Raises:
+        RegistryError: if the host cannot be reached, or does not tell.
+    """
+    request = Request("GET", repository.url("tags/list"), f"list the tags of {name}", scope, ok=(200, 404))
+    data, _, _ = await _read_small(repository, request, oci.MAX_MANIFEST)
+    try:
+        return not json.loads(data).get("tags")
+    except (ValueError, AttributeError):
+        return False
 
 
 async def has_blob(repository: Repository, digest: Digest, scope: frozenset[Scope]) -> bool:

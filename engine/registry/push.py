@@ -86,6 +86,26 @@ async def push_blob(
     return True
 
 
+async def push_stream(repository: Repository, content: Content, finished: Callable[[], oci.Descriptor]) -> None:
+    """Uploads a blob that is still being made, in one request that is tried once: whoever fails sends it the usual way.
+
+    `finished` tells what it was when the last piece has been given.
+
+    Raises:
+        RegistryError: if the registry refuses it, or the line is cut.
+    """
+    what = f"push a blob to {repository.transport.host}/{repository.path}"
+    path, scopes = f"/v2/{repository.path}/blobs/uploads/", scope_of(repository)
+    request = Request("POST", path, what, scopes, {"content-length": "0"}, ok=(202,))
+    async with repository.transport.exchange(request) as response:
+        location = _location(repository, response)
+    headers = {"content-type": "application/octet-stream"}
+    request = Request("PATCH", location, what, scopes, headers, content, ok=(202, 204), repeatable=False)
+    async with repository.transport.exchange(request) as response:
+        location = _location(repository, response)
+    await _finish(repository, finished(), location)
+
+
 async def _mount_or_begin(repository: Repository, blob: oci.Descriptor, mount_from: str) -> str | None:
     """Where to upload to, None if it was mounted. One who may not read the other repository may still write here."""
     try:

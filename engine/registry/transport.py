@@ -28,7 +28,7 @@ MAX_DRAINED = 64 << 10
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 Content = Callable[[], AsyncIterator[bytes]]
-"""Makes a request's body, anew for each attempt. Its length must be among the request's headers."""
+"""Makes a request's body, anew for each attempt. It goes in chunks unless its length is among the request's headers."""
 
 
 @frozen
