@@ -14,6 +14,9 @@ from typing import BinaryIO, Protocol
 
 from engine.values import frozen
 
+CAPABILITY = "security.capability"
+"""The extended attribute that holds the capabilities of a program."""
+
 
 @frozen
 class Entry:

@@ -19,13 +19,13 @@ from engine.archive.overlay import OPAQUE_ATTRIBUTES, is_whiteout
 from engine.archive.tar_reader import BLOCK_DEVICE, CHAR, FIFO, FILE, FOLDER, LINK, SYMLINK
 from engine.archive.tar_writer import Sink, TarWriter
 from engine.archive.unpack import WHITEOUT
+from engine.tree import CAPABILITY
 
 if TYPE_CHECKING:
     from engine.tree import Entry, Tree
 
 _CHUNK = 4 << 20
 _SMALL = 1 << 16
-_CAPABILITY = "security.capability"
 _SECOND = 1_000_000_000
 _KINDS = {
     stat.S_IFREG: FILE,
@@ -72,9 +72,9 @@ class _Item:
 
     @property
     def capability(self) -> bytes:
-        if _CAPABILITY not in self.attributes:
+        if CAPABILITY not in self.attributes:
             return b""
-        return os.getxattr(self.real, _CAPABILITY, follow_symlinks=False)
+        return os.getxattr(self.real, CAPABILITY, follow_symlinks=False)
 
 
 class _Differ:
@@ -167,7 +167,7 @@ class _Differ:
             link=link,
             major=os.major(device),
             minor=os.minor(device),
-            records={f"SCHILY.xattr.{_CAPABILITY}": item.capability} if item.capability else None,
+            records={f"SCHILY.xattr.{CAPABILITY}": item.capability} if item.capability else None,
             size=size,
             data=data,
         )
@@ -203,7 +203,7 @@ class _Differ:
         info = item.info
         if (info.st_mode, info.st_uid, info.st_gid, info.st_rdev) != (below.mode, below.uid, below.gid, below.rdev):
             return False
-        if item.capability != self._lower.xattrs(item.path).get(_CAPABILITY, b""):
+        if item.capability != self._lower.xattrs(item.path).get(CAPABILITY, b""):
             return False
         if item.is_dir:
             return True

@@ -1,7 +1,8 @@
 """Writes tar streams with the very bytes that Go's `archive/tar` would write: diff IDs are digests of them.
 
-Members are in PAX form: a plain ustar header, preceded by an extended one only where something does not fit. Names
-longer than 100 bytes or not ASCII go into the extended header, numbers too big for their field do, and nothing else.
+Members are in PAX form: a plain ustar header, preceded by an extended one only where something does not fit: names
+that are not ASCII, or longer than 100 bytes and not to be cut in two at a slash; numbers too big for their field. Where
+there is an extended header, it has every name longer than 100 bytes.
 Sources: POSIX pax; the format rules are those of Go's `tar.Writer` with `FormatPAX`.
 """
 
@@ -119,9 +120,11 @@ def member_header(
     for key, number, digits in (("uid", uid, 7), ("gid", gid, 7), ("size", size, 11), ("mtime", mtime, 11)):
         if not 0 <= number < 8**digits:
             extended[key] = b"%d" % number
+    split = _ustar_split(raw_name) if not extended.keys() - {"path"} else None
+    if split is not None:  # as Go does it: a long name is cut in two where nothing else needs an extended header
+        prefix, rest = split
+        return _block(rest, kind, mode, uid, gid, size, mtime, _ascii(raw_link), major, minor, prefix=prefix)
     block = _block(_ascii(raw_name), kind, mode, uid, gid, size, mtime, _ascii(raw_link), major, minor)
-    if not extended:
-        return block
     content = b"".join(_record(key, extended[key]) for key in sorted(extended))
     folder, _, base = raw_name.rpartition(b"/")
     parts = [part for part in (folder.rstrip(b"/"), b"PaxHeaders.0", base) if part]
@@ -202,7 +205,7 @@ def _ustar_split(name: bytes) -> tuple[bytes, bytes] | None:
         return None
     if len(name) <= 100:
         return b"", name
-    cut = name.rfind(b"/", 0, 156)
-    if cut <= 0 or len(name) - cut - 1 > 100 or cut == len(name) - 1:
+    cut = name.rfind(b"/", 0, min(156, len(name) - name.endswith(b"/")))
+    if cut <= 0 or len(name) - cut - 1 > 100:
         return None
     return name[:cut], name[cut + 1 :]

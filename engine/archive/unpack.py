@@ -50,7 +50,8 @@ class Unpacked:
     """What was unpacked: how many members, and bytes of content.
 
     `implicit` are the folders that the archive has files in but does not mention, as `/a/b`, parents first (`/` is the
-    target itself). They have mode 0755 and the time 0; who knows the layers below copies the metadata from there.
+    target itself). They have mode 0755 and, in image layers, the time 0; who knows the layers below copies the metadata
+    from there.
     `unowned` and `skipped` count the members whose owner or device node this user may not make.
     """
 
@@ -284,9 +285,7 @@ class _Unpacker:
             fd = self.folders.reopen(path)
             try:
                 if member is None:
-                    if self._owner:
-                        os.fchown(fd, *self._owner)
-                    os.utime(fd, ns=(0, 0))
+                    self.finish_implicit(fd)
                     continue
                 self._own(lambda uid, gid, fd=fd: os.fchown(fd, uid, gid), member)  # type: ignore[misc]
                 os.fchmod(fd, member.mode)
@@ -296,11 +295,17 @@ class _Unpacker:
             finally:
                 os.close(fd)
 
+    def finish_implicit(self, fd: int) -> None:
+        """A folder that the archive only passes through. With the peer it is root's, whatever the owner, and new."""
+
 
 class _LayerUnpacker(_Unpacker):
     """One run of unpacking an image layer."""
 
     root_counts = True
+
+    def finish_implicit(self, fd: int) -> None:
+        os.utime(fd, ns=(0, 0))
 
     def mark(self, folder: Folder, name: str) -> bool:
         if not name.startswith(WHITEOUT):

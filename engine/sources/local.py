@@ -20,7 +20,7 @@ from engine.results import LocalTree
 from engine.sources.contract import Resolved
 from engine.sources.folder import Folder
 from engine.sources.follow import follow_paths
-from engine.tree import Entry
+from engine.tree import CAPABILITY, Entry
 
 SCHEME = "local://"
 IGNORE_FILE = ".dockerignore"
@@ -73,8 +73,9 @@ class LocalView:
         return self.folder.open(self._shown(path))
 
     def xattrs(self, path: str) -> Mapping[str, bytes]:
-        """Extended attributes."""
-        return self.folder.xattrs(self._shown(path))
+        """Extended attributes, without the capabilities of a program: on its way to BuildKit's daemon it loses them."""
+        found = self.folder.xattrs(self._shown(path))
+        return {name: value for name, value in found.items() if name != CAPABILITY} if found else found
 
     def hidden_by(self, path: str) -> str | None:
         """The exclude pattern because of which a path, that the folder does hold, is not there."""

@@ -20,7 +20,7 @@ from engine.ops.file.paths import absolute, source_path
 from engine.ops.file.settings import Settings, make_folders
 from engine.patterns import TOP, Match, PatternMatcher
 from engine.sources.local import LocalView
-from engine.tree import Entry, Tree, resolve
+from engine.tree import CAPABILITY, Entry, Tree, resolve
 
 Checkpoint = Callable[[], None]
 """Called now and then; raises when the work is cancelled."""
@@ -213,7 +213,9 @@ class Copier:
             fd = self.root.make_file(target)
             try:
                 copy_content(file.fileno(), fd, os.fstat(file.fileno()))
-                self.settings.apply(fd, entry, _xattrs(file.fileno()))
+                found = _xattrs(file.fileno())
+                # A tree may keep capabilities to itself; hardly any file has them, so it is not asked about the others.
+                self.settings.apply(fd, entry, self.tree.xattrs(source) if CAPABILITY in found else found)
             finally:
                 os.close(fd)
 

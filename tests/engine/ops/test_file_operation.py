@@ -192,6 +192,22 @@ def test_modes_owners_times_and_attributes_are_kept(kitchen: Kitchen) -> None:
     assert os.listxattr(layer / "d" / "f") == ["user.x"]  # the overlay's own marks cannot be smuggled in
 
 
+def test_programs_keep_their_capabilities_from_stage_to_stage_but_not_from_a_folder_of_this_machine(
+    kitchen: Kitchen,
+) -> None:
+    """As with BuildKit, which loses them on the way to its daemon."""
+    bind_low_ports = bytes.fromhex("0100000200040000000000000000000000000000")
+    file = kitchen.write("f", "x", 0o755)
+    os.setxattr(file, "security.capability", bind_low_ports)
+    os.setxattr(file, "user.x", b"1")
+    found = kitchen.copy("/f", "/d/")
+    assert kitchen.tree(found).xattrs("/d/f") == {"user.x": b"1"}
+    made = kitchen.store.layer_path(found.layers[0]) / "d" / "f"
+    os.setxattr(made, "security.capability", bind_low_ports)
+    again = kitchen.one([copying("/d/f", "/e")], Snapshot(), found)
+    assert kitchen.tree(again).xattrs("/e") == {"user.x": b"1", "security.capability": bind_low_ports}
+
+
 def test_chmod_and_chown_hold_for_folders_on_the_way(kitchen: Kitchen) -> None:
     kitchen.write("f", "x")
     owner = ChownOpt(UserOpt(by_id=5), UserOpt(by_id=6))

@@ -35,6 +35,7 @@ def context(folder: Path) -> None:
         ("ünïcode/ñ.txt", "u", 0o644),
         ("sp ace/x y.txt", "s", 0o644),
         ("long/" + "n" * 120 + "/" + "m" * 150 + ".txt", "l", 0o644),
+        ("cut/" + "/".join(f"folder-{n:02}" for n in range(20)) + "/leaf", "l", 0o644),
         ("bare/inner/.keep", "", 0o644),
     ):
         file = folder / path
@@ -51,6 +52,11 @@ def context(folder: Path) -> None:
         (folder / path).chmod(0o644)
     for name in ("plain.tar", "packed.tar.gz"):
         _archive(folder / name)
+    with tarfile.open(folder / "passing.tar", "w") as tar:  # through folders that it does not mention
+        member = tarfile.TarInfo("over/there/file")
+        member.mtime, member.uid = OLD, 7
+        tar.addfile(member)
+    (folder / "passing.tar").chmod(0o644)
     for file in sorted(folder.rglob("*"), reverse=True):
         if file.is_dir():
             file.chmod(0o755)
