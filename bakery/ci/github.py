@@ -54,7 +54,9 @@ def affected_workflow(waves: Sequence[Wave], how: GitHub) -> str:
             f"a wave has more than the {MOST_JOBS} jobs that GitHub makes of one matrix",
             hint="leave out --affected, or write a workflow for each of several groups",
         )
-    jobs = [{"name": f"wave-{n}", "needs": [f"wave-{n - 1}"] if n > 1 else []} for n in range(1, len(waves) + 1)]
+    # There is always one, since targets may come later.
+    numbers = range(1, max(1, len(waves)) + 1)
+    jobs = [{"name": f"wave-{n}", "needs": [f"wave-{n - 1}"] if n > 1 else []} for n in numbers]
     return _rendered(jobs, how, dynamic=True)
 
 
@@ -72,7 +74,7 @@ def _rendered(jobs: list[dict[str, Any]], how: GitHub, dynamic: bool) -> str:
         command=joined('bakery build "$TARGET"', how.given, how.cache.reading() if how.cache else ""),
         writing=writing,
         planning=joined(
-            "bakery ci json",
+            f"bakery ci json --waves {len(jobs)}",
             how.given,
             "" if how.cache else "--cache none",
             f"--runner {shell_text(how.runner)}" if how.runner else "",

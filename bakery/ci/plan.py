@@ -70,6 +70,15 @@ def only(waves: Sequence[Wave], affected: Collection[str]) -> list[Wave]:
     ]
 
 
+def exactly(waves: Sequence[Wave], number: int) -> list[Wave]:
+    """The jobs in so many waves: what would come later joins the last one, where it builds itself what it links to."""
+    first, rest = [*waves[: number - 1]], waves[number - 1 :]
+    last = tuple(job for wave in rest for job in wave)
+    inside = {job.target for job in last}
+    first += [()] * (number - 1 - len(first))
+    return [*first, tuple(replace(job, needs=tuple(n for n in job.needs if n not in inside)) for job in last)]
+
+
 def _wave(project: Project, graph: nx.DiGraph[str], names: Iterable[str]) -> Wave:
     order = list(project.targets).index
     return tuple(

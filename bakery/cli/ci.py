@@ -140,15 +140,23 @@ def gitlab(branch: str, push: bool, image: str, output: str, **options: Any) -> 
 @ci.command("json", cls=SwitchCommand, epilog=examples.CI)
 @_options(("gha", "registry", "none"))
 @_runner
-def json_(runner: str, output: str, **options: Any) -> None:
+@click.option("number", "--waves", type=click.IntRange(min=1), metavar="N", help="Exactly so many waves; see above.")
+def json_(runner: str, number: int | None, output: str, **options: Any) -> None:
     """Write the waves as JSON on one line: `{"waves": [{"include": [{"target": …}, …]}, …]}`.
 
-    Waves without a job stay there, empty, so that a wave has the same number whatever is affected.
+    Waves without a job stay there, empty, so that a wave has the same number whatever is affected. With `--waves`, for
+    a workflow that has been written before, what would come later joins the last wave, and builds what it links to.
     """
     from bakery.ci.matrix import as_json
+    from bakery.ci.plan import exactly
 
     cache = _cache(options, _SCOPE)
     _, waves = _planned(options, cache)
+    if number and len(waves) > number:
+        click.echo(
+            f"WARNING: there are {len(waves)} waves now, and room for {number}: write the workflow again", err=True
+        )
+    waves = exactly(waves, number) if number else waves
     _write(as_json(waves, cache, runner), output)
 
 

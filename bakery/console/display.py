@@ -213,7 +213,7 @@ def make_display(
     elif mode == "rawjson":
         from bakery.console.rawjson import RawJsonView
 
-        view = RawJsonView()
+        view = RawJsonView(targets)
     else:
         view = SilentView(model)
     clip = Clip(Limits.of(env))

@@ -12,6 +12,7 @@ from dataclasses import field
 from enum import Enum
 
 from bakery.console.targets import Stage, TargetBoard
+from bakery.console.titles import titled
 from bakery.values import frozen, record
 from engine.digests import Digest
 from engine.events import (
@@ -192,15 +193,8 @@ class Model:
         return Change(step, lines)
 
     def title(self, step: Step) -> str:
-        """A step's name; where several targets are built, with the names of those that want it.
-
-        The form is that of buildx: `[app build 2/5] RUN …`; a step that many share names the first and counts the rest.
-        """
-        if len(self.targets) < 2 or not step.targets:
-            return step.title
-        first, *others = step.targets
-        prefix = first if not others else f"{first},{others[0]}" if len(others) == 1 else f"{first}+{len(others)}"
-        return f"[{prefix} {step.title[1:]}" if step.title.startswith("[") else f"{prefix} {step.title}"
+        """A step's name; where several targets are built, with the names of those that want it."""
+        return titled(step.title, step.targets) if len(self.targets) > 1 else step.title
 
     def inputs_of(self, step: Step) -> list[str]:
         """The keys of the steps that a step builds upon."""

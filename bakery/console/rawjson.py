@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Collection
 from typing import Any
 
 from bakery.console.text import rfc3339
+from bakery.console.titles import titled
 from bakery.values import record
 from engine.digests import Digest
 from engine.events import (
@@ -36,9 +38,10 @@ class _Vertex:
 
 
 class RawJsonView:
-    """Takes events in; `render` gives their lines."""
+    """Takes events in; `render` gives their lines. `targets`: what is built, which names of steps carry if several."""
 
-    def __init__(self) -> None:
+    def __init__(self, targets: Collection[str] = ()) -> None:
+        self._several = len(targets) > 1
         self._vertices: dict[Digest, _Vertex] = {}
         self._out: list[str] = []
 
@@ -74,7 +77,7 @@ class RawJsonView:
         vertex = self._vertices.setdefault(event.digest, _Vertex({"digest": event.digest}))
         match event:
             case VertexKnown():
-                vertex.base = _known(event)
+                vertex.base = _known(event, titled(event.name, event.targets) if self._several else event.name)
                 return vertex.base
             case VertexStarted():
                 vertex.started = event.time
@@ -89,11 +92,11 @@ class RawJsonView:
                 return record | ({"cached": True} if event.cached else {}) | ({"error": error} if error else {})
 
 
-def _known(event: VertexKnown) -> Record:
+def _known(event: VertexKnown, name: str) -> Record:
     record: Record = {"digest": event.digest}
     if event.inputs:
         record["inputs"] = list(event.inputs)
-    record["name"] = event.name
+    record["name"] = name
     if event.group:
         group = {"id": event.group.id, "name": event.group.name, "weak": event.group.weak}
         record["progressGroup"] = {key: value for key, value in group.items() if value}

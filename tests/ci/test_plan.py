@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bakery.ci.plan import Job, Wave, only, plan_waves
+from bakery.ci.plan import Job, Wave, exactly, only, plan_waves
 from bakery.config.target import Project, Target
 from bakery.diagnostics import BakeryError
 
@@ -76,6 +76,17 @@ def test_affected_jobs_bring_those_that_fill_the_cache_and_keep_their_waves() ->
     waves = only(plan_waves(SHOP, shared=True), {"api"})
     assert names(waves) == [["base"], ["python"], ["api"], []]
     assert names(only(plan_waves(SHOP, shared=True), set())) == [[], [], [], []]
+
+
+def test_a_workflow_of_before_has_room_for_everything() -> None:
+    waves = plan_waves(SHOP, shared=True)
+    folded = exactly(waves, 2)
+    assert names(folded) == [["docs", "base"], ["node", "python", "web", "api", "jobs", "site"]]
+    assert [job.needs for job in folded[1]] == [("base",), ("base",), (), (), (), ("docs",)]
+    assert names(exactly(waves, 4)) == names(waves)
+    assert names(exactly(waves, 6)) == [*names(waves), [], []]
+    assert names(exactly([], 1)) == [[]]
+    assert len(exactly(waves, 1)[0]) == 8
 
 
 def test_no_job_needs_one_that_is_not_there() -> None:

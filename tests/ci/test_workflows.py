@@ -57,6 +57,21 @@ def test_it_is_yaml(name: str) -> None:
     assert isinstance(yaml.safe_load(WORKFLOWS[name]), dict)
 
 
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_the_published_schemas_accept_it(name: str, tmp_path: Path) -> None:
+    """SchemaStore's, as check-jsonschema brings them along."""
+    pytest.importorskip("check_jsonschema")
+    kind = "github-workflows" if name.startswith("github") else "gitlab-ci"
+    (tmp_path / name).write_text(WORKFLOWS[name])
+    arguments = ["--builtin-schema", f"vendor.{kind}"]
+    if kind == "gitlab-ci":
+        arguments += ["--data-transform", "gitlab-ci"]
+    done = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *arguments, tmp_path / name], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def jobs(text: str) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(text)["jobs"]
     return found

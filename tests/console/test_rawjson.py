@@ -1,5 +1,6 @@
 import json
 from base64 import b64decode
+from pathlib import Path
 from typing import Any
 
 from support.build_story import cached, cancelled, digest, done, failing_build, known, moved, play, said, started
@@ -14,6 +15,47 @@ ONE, TWO = digest(1), digest(2)
 
 def records(*events: Any) -> list[Any]:
     return [json.loads(line) for line in play(RawJsonView(), events).splitlines()]
+
+
+def fields(value: Any, path: str = "") -> dict[str, str]:
+    """The type of every field there is, by its way from the top."""
+    if isinstance(value, dict):
+        return {found: kind for key, inner in value.items() for found, kind in fields(inner, f"{path}.{key}").items()}
+    if isinstance(value, list):
+        return {found: kind for inner in value for found, kind in fields(inner, f"{path}[]").items()}
+    return {path: type(value).__name__}
+
+
+def test_every_field_is_one_that_the_peer_writes() -> None:
+    """The file has a record of each shape from `buildx bake --progress=rawjson` (buildx 0.36, two targets).
+
+    A `progressGroup`, and characters of a range, occur in BuildKit's types and not in this build.
+    """
+    recorded = json.loads((Path(__file__).parent.parent / "data/rawjson.json").read_text())
+    known_fields = {found: kind for one in recorded for found, kind in fields(one).items()}
+    source = SourceInfo("Dockerfile", b"FROM a", "Dockerfile")
+    warned = Warned(
+        ONE, "short", ("long",), "https://example.com", 1, (Place(source, (Range(Position(1), Position(1)),)),)
+    )
+    ours = records(*failing_build(), moved(1, 2.0, "sha256:ab", 3, 7, 1.0, over=True), warned, cached(1, 1))
+    found = {found: kind for one in ours for found, kind in fields(one).items() if ".progressGroup" not in found}
+    assert {name: kind for name, kind in found.items() if known_fields.get(name) != kind} == {}
+    # What the peer always writes is there, and of what it writes sometimes all but the name of a status.
+    assert known_fields.keys() - found.keys() <= {".statuses[].name"}
+
+
+def test_with_several_targets_names_say_whose_a_step_is() -> None:
+    def name(*targets: str) -> str:
+        events = [VertexKnown(ONE, "[1/2] RUN a", targets=targets)]
+        (vertex,) = json.loads(play(RawJsonView(("a", "b", "c")), events))["vertexes"]
+        return str(vertex["name"])
+
+    assert [name(), name("a"), name("a", "b"), name("a", "b", "c")] == [
+        "[1/2] RUN a",
+        "[a 1/2] RUN a",
+        "[a,b 1/2] RUN a",
+        "[a+2 1/2] RUN a",
+    ]
 
 
 def test_every_event_is_one_line_of_json() -> None:
