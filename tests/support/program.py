@@ -36,7 +36,7 @@ class Run:
     @property
     def ran(self) -> list[str]:
         """Names of the steps that did work, exports and sources' look-ups aside."""
-        aside = ("exporting", "keeping", "[internal]")
+        aside = ("exporting", "keeping", "internal]")
         return sorted(
             v["name"]
             for v in self.vertices.values()
