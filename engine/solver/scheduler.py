@@ -298,7 +298,7 @@ class Scheduler(Findings):
             if not isinstance(error, Exception):
                 self._teller.cancelled(vertex.digest)
             raise
-        seconds = self._teller.clock() - begun
+        seconds = max(0.0, self._teller.clock() - begun)  # a clock may be set back meanwhile
         snapshots = tuple(r if isinstance(r, Snapshot) else None for r in results)
         record = Record(snapshots, new_identity(), seconds)
         self._remember(vertex, keys, record)
