@@ -145,10 +145,11 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
     vertex = sha256(f"export {number} of {target.name}: {export.type} {sorted(export.attributes.items())}".encode())
     silent = ExportContext(house.state, house.snapshots, house.blobs, lambda: house.registries, _ignore)
     memory = OutputMemory(house.state)
-    if known := await memory.recall(target, export, silent):
+    writes = export.type != "cacheonly"
+    if writes and (known := await memory.recall(target, export, silent)):
         tell_cached(house.listener, vertex, known.title, (target.name,))
         return known.result
-    if export.type != "cacheonly":  # which writes nothing
+    if writes:
         must_wait()
     from engine.exporters import open_exporter
 
@@ -161,7 +162,8 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
             if not await _without_rotten_blobs(error, house):
                 raise
             result = await exporter.export(target, context)
-    memory.remember(target, export, exporter.title, result)
+    if writes:
+        memory.remember(target, export, exporter.title, result)
     return result
 
 

@@ -81,14 +81,7 @@ class Workshop:
 
     async def local_checksums(self, questions: Sequence[LocalQuestion]) -> list[Digest | EngineError]:
         """The checksums of parts of local folders: all of them in one thread, for they share their reading."""
-
-        def answer(question: LocalQuestion) -> Digest | EngineError:
-            try:
-                return self._house.contents.of_folder(*question)
-            except EngineError as error:
-                return error
-
-        return await in_thread(lambda: [answer(question) for question in questions])
+        return await in_thread(self._house.contents.of_folders, questions)
 
     async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
         """The checksum of a part of a result, which is brought here only if it was never asked before."""

@@ -54,7 +54,7 @@ class NewLayer:
         self.path = folder / "fs"
         """What the layer changes, in overlay form."""
         self.work = folder / "work"
-        """The overlay's own folder."""
+        """The overlay's own folder, made when there is one."""
         self.below = base
         """What the changes are measured against: whoever writes the layer's tar needs it to know what is new."""
         self._store = store
@@ -97,6 +97,7 @@ class SnapshotStore:
         """Raises StateError if the layers belong to another user, or to other sub-ids of this one."""
         _check_ids(state.root / _IDS)
         self._state = state
+        self._layer_folder = str(state.layers)
         self._form = overlay_format()
         self._work = WorkFolder(state.work)
         self._fetcher: Fetcher | None = None
@@ -133,7 +134,6 @@ class SnapshotStore:
         try:
             layer.path.mkdir()
             layer.path.chmod(0o755)
-            layer.work.mkdir(mode=0o700)
             self._copy_top(base, layer.path)
             yield layer
         finally:
@@ -216,7 +216,7 @@ class SnapshotStore:
 
     def missing(self, snapshot: Snapshot) -> list[LayerID]:
         """The layers that are not on this disk, the lowest first."""
-        return [layer for layer in snapshot.layers if not self.layer_path(layer).exists()]
+        return [layer for layer in snapshot.layers if not os.path.exists(f"{self._layer_folder}/{layer}/fs")]
 
     def diff(self, lower: Snapshot, upper: Snapshot) -> Snapshot:
         """What has to be laid over `lower` to get `upper`. Where `upper` continues `lower`, the layers that it adds.
@@ -296,6 +296,8 @@ class SnapshotStore:
         scratch = self._free_mount()
         target = scratch / "root"
         try:
+            if writable:
+                writable.work.mkdir(mode=0o700, exist_ok=True)
             mount_overlay(target, layers, self._form, scratch, (writable.path, writable.work) if writable else None)
         except OSError as error:
             hint = disk_hint(error, "run `bakery doctor`")
@@ -350,7 +352,8 @@ def _discard_work(folder: Path) -> None:
     try:
         with suppress(FileNotFoundError):
             (folder / "work").rmdir()
-        folder.rmdir()
+        with suppress(FileNotFoundError):
+            folder.rmdir()
     except OSError:
         discard(folder)
 

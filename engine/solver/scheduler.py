@@ -18,6 +18,7 @@ from dataclasses import field
 import trio
 
 from engine.cache.records import Record, new_identity
+from engine.concurrency import all_at_once
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.events import How
@@ -219,22 +220,22 @@ class Scheduler(Findings):
         self, vertex: Vertex, wanted: Wanted, found: dict[int, Done], later: Collection[int] = ()
     ) -> None:
         """All inputs that are not yet found at once, but for some. The first that fails cancels the other demands."""
-        failed: list[EngineError] = []
 
-        async def get(position: int, digest: Digest) -> None:
-            try:
-                found[position] = await self.demand(digest)
-            except EngineError as error:
-                failed.append(error)
-                nursery.cancel_scope.cancel()
+        async def get(position: int) -> None:
+            found[position] = await self.demand(wanted[position][0].vertex)
 
-        with self.waits.noted(vertex.name, lambda: self._missing(found, wanted, later)):
-            async with trio.open_nursery() as nursery:
-                for position, (edge, _) in enumerate(wanted):
-                    if position not in found and position not in later:
-                        nursery.start_soon(get, position, edge.vertex)
-        if failed:
-            raise failed[0]
+        open_ones = []
+        for position, (edge, _) in enumerate(wanted):
+            if position in found or position in later:
+                continue
+            known = self.known(edge.vertex)
+            if known is None:
+                open_ones.append(position)
+            else:
+                found[position] = known
+        if open_ones:
+            with self.waits.noted(vertex.name, lambda: self._missing(found, wanted, later)):
+                await all_at_once(get, open_ones)
 
     def _missing(self, found: Mapping[int, Done], wanted: Wanted, later: Collection[int]) -> str:
         names = [

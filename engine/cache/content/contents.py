@@ -7,12 +7,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from functools import cached_property
+from pathlib import Path
 
-from engine.cache.content.files import FileDigests
+from engine.cache.content.files import FileDigests, KnownFiles
 from engine.cache.content.header import EMPTY
 from engine.cache.content.selection import KeptDigests, Walk
 from engine.cache.content.trees import KnownTrees, TreeChanges
 from engine.digests import Digest, sha256
+from engine.errors import EngineError
 from engine.ops.contract import Selection
 from engine.results import LocalTree, Result, Snapshot
 from engine.sources.local import open_tree
@@ -25,6 +27,7 @@ class Contents:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self._files: dict[Path, KnownFiles] = {}
         self._walks: dict[tuple[str, str], Walk] = {}
         """The snapshots that were read here, with what was found in them."""
 
@@ -62,10 +65,26 @@ class Contents:
             ChangedError: if something in it changes meanwhile.
             SourceError: as `engine.cache.content.selection.checksum`.
         """
-        walk, files = self._walk(local)
         try:
-            return walk.checksum(selections)
+            return self._walk(local).checksum(selections)
         finally:
+            self._save()
+
+    def of_folders(self, questions: Iterable[tuple[LocalTree, Sequence[Selection]]]) -> list[Digest | EngineError]:
+        """The checksums of parts of folders, or why there are none. Raises StateError."""
+        found: list[Digest | EngineError] = []
+        try:
+            for local, selections in questions:
+                try:
+                    found.append(self._walk(local).checksum(selections))
+                except EngineError as error:
+                    found.append(error)
+        finally:
+            self._save()
+        return found
+
+    def _save(self) -> None:
+        for files in self._files.values():
             files.save()
 
     def compare(self, local: LocalTree, selections: Sequence[Selection], before: Digest) -> TreeChanges | None:
@@ -73,7 +92,7 @@ class Contents:
 
         Raises as `of_folder`.
         """
-        return self._compare(self._walk(local)[0], selections, before)
+        return self._compare(self._walk(local), selections, before)
 
     def compare_snapshot(
         self, snapshot: Snapshot, tree: Tree, selections: Sequence[Selection], before: Digest
@@ -100,17 +119,20 @@ class Contents:
 
     def _walk_known(self, result: Result, selections: Sequence[Selection]) -> Walk | None:
         if isinstance(result, LocalTree):
-            return self._walk(result)[0]
+            return self._walk(result)
         return self._walks.get((_name(result), _text(selections)))
 
     def _walk_snapshot(self, snapshot: Snapshot, tree: Tree, selections: Sequence[Selection]) -> Walk:
         """One for each question, for they are asked from many threads."""
         return self._walks.setdefault((_name(snapshot), _text(selections)), Walk(tree, KeptDigests(tree)))
 
-    def _walk(self, local: LocalTree) -> tuple[Walk, FileDigests]:
+    def _walk(self, local: LocalTree) -> Walk:
         view = open_tree(local)
-        files = view.folder.once(self._state, lambda: FileDigests(self._state, view.folder))
-        return view.folder.once((self._state, local), lambda: Walk(view, files)), files
+        known = self._files.get(local.path)
+        if known is None:
+            known = self._files.setdefault(local.path, KnownFiles(self._state, local.path))
+        files = view.folder.once(self._state, lambda: FileDigests(known, view.folder))
+        return view.folder.once((self._state, local), lambda: Walk(view, files))
 
     @cached_property
     def _trees(self) -> KnownTrees:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 
 from engine.cache.content.header import EMPTY, entry_digest
 from engine.concurrency import must_wait
@@ -18,18 +19,18 @@ from engine.sources.local import LocalView
 from engine.state import State
 from engine.tree import Entry
 
+_PATHS = 16
+"""Paths of one folder that are asked for one by one."""
 _FEW, _PIECE = 1000, 1 << 16
 """What is read before somebody wants to be told of it: so many files, or pieces of that many bytes."""
 
 
-class FileDigests:
-    """The digests of a folder's entries, through the table `files`. May be used from any thread."""
+class KnownFiles:
+    """What the table `files` says of one folder, for all who look into it. May be used from any thread."""
 
-    def __init__(self, state: State, folder: Folder) -> None:
+    def __init__(self, state: State, folder: Path) -> None:
         self._state = state
-        self._folder = folder
-        self._name = os.fsencode(folder.path).decode(errors="replace")
-        self._unfiltered = LocalView(folder, (), ())
+        self._name = os.fsencode(folder).decode(errors="replace")
         self._known: dict[str, tuple[str, str]] = {}
         self._new: dict[str, tuple[str, str]] = {}
         self._prepared: set[str] = set()
@@ -37,9 +38,11 @@ class FileDigests:
         self._lock = threading.Lock()
 
     def prepare(self, path: str) -> None:
-        """Reads what is known of a path and all below it, at once."""
+        """Reads what is known of a path and all below it, at once; of the whole folder when there are many paths."""
         if path in self._prepared or "/" in self._prepared:
             return
+        if len(self._prepared) == _PATHS:
+            path = "/"
         self._prepared.add(path)
         if not _is_text(path):
             return
@@ -55,24 +58,23 @@ class FileDigests:
             )
         self._known.update((name, (version, digest)) for name, version, digest in rows)
 
-    def of(self, path: str, entry: Entry) -> str:
-        """The digest of an entry, read only if it is not known."""
-        if path == "/":
-            return EMPTY  # the peer's transfer knows nothing of the top folder itself
-        version = "%x.%x.%x.%x.%x.%x" % entry.version  # noqa: UP031 (six times faster here than an f-string's loop)
+    def find(self, path: str, version: str) -> str | None:
+        """The digest of a path, if it is still what it was."""
         known = self._known.get(path)
-        if known is not None and known[0] == version:
-            return known[1]
-        self._read += 1 + entry.size // _PIECE
-        if self._read > _FEW:
-            must_wait()
-        settled = self._folder.settle(entry)
-        digest = entry_digest(self._unfiltered, path, entry)
+        return known[1] if known is not None and known[0] == version else None
+
+    def note(self, path: str, version: str, digest: str) -> None:
+        """Keeps the digest of an entry that no edit can change without giving it another version."""
         with self._lock:
             self._known[path] = (version, digest)
-            if settled and _is_text(path):
+            if _is_text(path):
                 self._new[path] = (version, digest)
-        return digest
+
+    def reading(self, size: int) -> None:
+        """Notes that a file of `size` bytes is to be read. Raises MustWait inside of `run_now` if that gets much."""
+        self._read += 1 + size // _PIECE
+        if self._read > _FEW:
+            must_wait()
 
     def save(self) -> None:
         """Writes down what was read since the last time. Raises StateError."""
@@ -83,6 +85,37 @@ class FileDigests:
                 "INSERT OR REPLACE INTO files (folder, path, version, digest) VALUES (?, ?, ?, ?)",
                 ((self._name, path, version, digest) for path, (version, digest) in rows.items()),
             )
+
+
+class FileDigests:
+    """The digests of a folder's entries. May be used from any thread."""
+
+    def __init__(self, files: KnownFiles, folder: Folder) -> None:
+        self._files = files
+        self._folder = folder
+        self._unfiltered = LocalView(folder, (), ())
+        self._unsettled: dict[str, str] = {}
+
+    def prepare(self, path: str) -> None:
+        """Reads what is known of a path and all below it, at once."""
+        self._files.prepare(path)
+
+    def of(self, path: str, entry: Entry) -> str:
+        """The digest of an entry, read only if it is not known."""
+        if path == "/":
+            return EMPTY  # the peer's transfer knows nothing of the top folder itself
+        version = "%x.%x.%x.%x.%x.%x" % entry.version  # noqa: UP031 (six times faster here than an f-string's loop)
+        known = self._files.find(path, version) or self._unsettled.get(path)
+        if known is not None:
+            return known
+        self._files.reading(entry.size)
+        settled = self._folder.settle(entry)
+        digest = entry_digest(self._unfiltered, path, entry)
+        if settled:
+            self._files.note(path, version, digest)
+        else:
+            self._unsettled[path] = digest
+        return digest
 
 
 def _is_text(path: str) -> bool:
