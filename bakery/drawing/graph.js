@@ -149,4 +149,13 @@ document.onkeydown = (event) => {
   if (event.key === "/" && event.target !== find) { event.preventDefault(); find.focus(); }
 };
 window.onresize = place;
+
+// A drawing that would be too small to read begins where something went wrong, or at its corner; "Fit" shows all of it.
 fit();
+if (scale < FAR) {
+  const wrong = nodes.findIndex((node) => node.state === "failed");
+  scale = 0.8;
+  left = top_ = 0;
+  if (wrong >= 0) show(wrong);
+  place();
+}

@@ -26,6 +26,11 @@ def fill(node: Node) -> str:
     return _STATES.get(node.state) or _UNKNOWN[node.kind]
 
 
+def is_pale(node: Node) -> bool:
+    """Whether its colour says nothing of a state, and may be another on a dark ground."""
+    return node.state not in _STATES or node.state == "idle"
+
+
 def state_fill(state: str) -> str:
     """The colour of a state."""
     return _STATES[state]

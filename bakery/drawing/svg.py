@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from bakery.drawing.drawing import Drawing, Node
 from bakery.drawing.layout import POINT, Layout, lay_out
-from bakery.drawing.palette import CRITICAL, LEGEND, LINE, fill, ink, state_fill
+from bakery.drawing.palette import CRITICAL, LEGEND, LINE, fill, ink, is_pale, state_fill
 
 _COLUMN, _ROW, _TALL, _MARGIN, _LEGEND = 90, 42, 30, 24, 34
 _LETTER = 6.7
@@ -119,10 +119,11 @@ def _box(node: Node, number: int, left: float, middle: float, width: float) -> s
     round_ = {"target": 15, "group": 0}.get(node.kind, 4)
     dashed = ' stroke-dasharray="5 4"' if node.kind == "group" else ""
     shape = f'height="{_TALL}" rx="{round_}"'
-    parts = [f'<g class="node" data-n="{number}"><title>{_title(node)}</title>']
+    parts = [f'<g class="node{" pale" * is_pale(node)}" data-n="{number}"><title>{_title(node)}</title>']
     if node.shared:  # a second sheet behind the first
         parts.append(
-            f'<rect x="{left + 4:.0f}" y="{top + 4:.1f}" width="{width:.0f}" {shape} fill="#fff" stroke="{LINE}"/>'
+            f'<rect x="{left + 4:.0f}" y="{top + 4:.1f}" width="{width:.0f}" {shape} class="sheet" fill="#fff" '
+            f'stroke="{LINE}"/>'
         )
     parts.append(
         f'<rect x="{left:.0f}" y="{top:.1f}" width="{width:.0f}" {shape} fill="{fill(node)}" {stroke}{dashed}/>'

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import networkx as nx
 import pytest
 from support.build_story import START, digest, done, failed, known, started
-from support.chromium import visit
+from support.chromium import DARK, visit
 
 from bakery import config
 from bakery.config.request import LoadRequest
@@ -288,9 +288,36 @@ def test_chromium_shows_three_thousand_steps(tmp_path: Path) -> None:
     page.write_text(text)
     script = """
         console.log("boxes " + document.querySelectorAll(".node").length);
+        console.log("readable from the beginning " + !canvas.classList.contains("far"));
+        document.querySelector("#fit").click();
+        console.log("all of it far away " + canvas.classList.contains("far"));
         find.value = "part-1999"; find.dispatchEvent(new Event("input"));
         find.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter" }));
         console.log(found.textContent + ", texts " + !canvas.classList.contains("far"));
     """
     _, messages = visit(page, tmp_path / "profile", script=script)
-    assert messages == ["boxes 3001", "1 of 3001, texts true"]
+    assert messages == [
+        "boxes 3001",
+        "readable from the beginning true",
+        "all of it far away true",
+        "1 of 3001, texts true",
+    ]
+
+
+@pytest.mark.slow
+def test_on_a_dark_screen_the_page_is_dark(steps: Drawing, tmp_path: Path) -> None:
+    """All but the boxes whose colours tell a state."""
+    page = tmp_path / "graph.html"
+    page.write_text(as_page(steps))
+    script = """
+        const style = (one) => getComputedStyle(document.querySelector(one));
+        const light = (colour) => Math.min(...colour.match(/\\d+/g).slice(0, 3).map(Number)) > 128;
+        console.log(["body", "button", "input"].map((one) => light(style(one).backgroundColor)).join());
+        console.log(light(style("body").color) + " " + light(style("button").color));
+        const pale = [...document.querySelectorAll(".pale rect")].map((box) => light(getComputedStyle(box).fill));
+        console.log(pale.length + " pale boxes, light " + pale.filter(Boolean).length);
+    """
+    _, messages = visit(page, tmp_path / "profile", script=script, options=[DARK])
+    assert messages == ["false,false,false", "true true", "6 pale boxes, light 0"]
+    _, messages = visit(page, tmp_path / "other", script=script)
+    assert messages == ["true,true,true", "false false", "6 pale boxes, light 6"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,12 @@ import pytest
 _MESSAGE = re.compile(r"INFO:CONSOLE[^\"]*\"(.*)\", source:")
 
 
-def visit(page: Path, profile: Path, *, script: str = "", screenshot: Path | None = None) -> tuple[str, list[str]]:
+DARK = "--blink-settings=preferredColorScheme=0"
+
+
+def visit(
+    page: Path, profile: Path, *, script: str = "", screenshot: Path | None = None, options: Sequence[str] = ()
+) -> tuple[str, list[str]]:
     """The page's elements once loaded, and the lines of its console. `script` is run at its end."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
@@ -32,6 +38,7 @@ def visit(page: Path, profile: Path, *, script: str = "", screenshot: Path | Non
             "--virtual-time-budget=5000",
             "--dump-dom",
             *shot,
+            *options,
             driven.as_uri(),
         ],
         capture_output=True,
