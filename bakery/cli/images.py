@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from engine.imagetools.copy import Goal
     from engine.imagetools.diff import ImageDiff
     from engine.llb.ops import Platform
@@ -21,7 +23,8 @@ _FORMAT = click.option("form", "--format", type=click.Choice(["text", "json"]), 
 _PLATFORM = click.option("platform", "--platform", metavar="OS/ARCH", help="Which image of an index.")
 
 _EXAMPLES = """\b
-An image is a name such as debian:12 or localhost:5000/app:1 in a registry, or oci:FOLDER[:TAG] in an OCI layout.
+An image is a name such as debian:12 or localhost:5000/app:1 in a registry, oci:FOLDER[:TAG] in an OCI layout, or
+oci-archive:FILE[:TAG] in a tar of one.
 
 \b
 Examples:
@@ -69,7 +72,8 @@ def copy_command(source: str, goal: str, wanted: tuple[str, ...], quiet: bool) -
         from engine.imagetools.copy import copy
         from engine.imagetools.place import open_place
 
-        copied = await copy(open_place(source, registries), _goal(goal, registries), chosen)
+        with _goal(goal, registries) as target:
+            copied = await copy(open_place(source, registries), target, chosen)
         click.echo(copied.root.digest)
         if not quiet:
             click.echo(f"{copied.blobs} blobs with {copied.bytes} bytes were sent", err=True)
@@ -89,7 +93,8 @@ def tag_command(image: str, names: tuple[str, ...]) -> None:
 
         for name in names:
             goal = _sibling(image, name)
-            copied = await copy(open_place(image, registries), _goal(goal, registries))
+            with _goal(goal, registries) as target:
+                copied = await copy(open_place(image, registries), target)
             click.echo(f"{goal} {copied.root.digest}")
 
     _run(run)
@@ -153,17 +158,22 @@ def _sibling(image: str, name: str) -> str:
     return f"oci:{layout[0]}:{name}" if layout else f"{registry_reference(image).name}:{name}"
 
 
-def _goal(text: str, registries: Registries) -> Goal:
+def _goal(text: str, registries: Registries) -> AbstractContextManager[Goal]:
+    from engine.imagetools.archive import archive_goal
     from engine.imagetools.copy import LayoutGoal, RegistryGoal
-    from engine.imagetools.place import registry_reference, split_layout
+    from engine.imagetools.place import is_archive, registry_reference, split_layout
 
     layout = split_layout(text)
     if layout is None:
-        return RegistryGoal(registry_reference(text), registries)
+        return nullcontext(RegistryGoal(registry_reference(text), registries))
     path, reference = layout
-    if Path(path).is_file():
-        raise click.BadParameter(f"{path} is a file; an image is copied into a layout folder", param_hint="GOAL")
-    return LayoutGoal(path, reference)
+    if is_archive(text):
+        return archive_goal(path, reference)
+    if path.is_file():
+        raise click.BadParameter(
+            f"{path} is a file; write oci-archive:{path} to replace it, or name a layout folder", param_hint="GOAL"
+        )
+    return nullcontext(LayoutGoal(path, reference))
 
 
 def _platform(text: str) -> Platform:

@@ -19,6 +19,8 @@ from engine.exporters.destination import Output
 from engine.exporters.layers import first_error
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx2
     import trio
 
@@ -30,7 +32,7 @@ _SILENCE = 300.0
 
 
 def engine_address(environ: Mapping[str, str] = os.environ) -> str:
-    """Where the Docker engine listens: `unix://PATH` or `tcp://HOST:PORT`.
+    """Where the Docker engine listens: `unix://PATH`, `tcp://HOST:PORT`, or `tls://HOST:PORT` (DOCKER_TLS_VERIFY).
 
     Raises:
         ExportError: if there is none, or it is spoken to in a way that is not supported.
@@ -48,7 +50,7 @@ def engine_address(environ: Mapping[str, str] = os.environ) -> str:
             hint="start it, set DOCKER_HOST, or write an archive with type=docker,dest=FILE.tar",
         )
     if scheme == "tcp" and environ.get("DOCKER_TLS_VERIFY"):
-        raise ExportError("a Docker engine behind TLS cannot be loaded into yet", hint="push to a registry instead")
+        return f"tls://{rest}"
     return address
 
 
@@ -106,10 +108,30 @@ async def _client(address: str) -> AsyncIterator[httpx2.AsyncClient]:
     import httpx2
 
     scheme, _, rest = address.partition("://")
-    transport = httpx2.AsyncHTTPTransport(uds=rest) if scheme == "unix" else None
-    base = "http://docker" if scheme == "unix" else f"http://{rest}"
+    if scheme == "unix":
+        transport, base = httpx2.AsyncHTTPTransport(uds=rest), "http://docker"
+    elif scheme == "tls":
+        transport, base = httpx2.AsyncHTTPTransport(verify=_tls(os.environ)), f"https://{rest}"
+    else:
+        transport, base = httpx2.AsyncHTTPTransport(), f"http://{rest}"
     async with httpx2.AsyncClient(transport=transport, base_url=base, timeout=httpx2.Timeout(_SILENCE)) as client:
         yield client
+
+
+def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
+    """The engine's authority and our own certificate, from DOCKER_CERT_PATH or else ~/.docker, as docker has it."""
+    import ssl
+
+    folder = Path(environ.get("DOCKER_CERT_PATH") or environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        context = ssl.create_default_context(cafile=folder / "ca.pem")
+        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    except (OSError, ssl.SSLError) as error:
+        raise ExportError(
+            f"cannot use the certificates of the Docker engine in {folder}: {error}",
+            hint="DOCKER_CERT_PATH names a folder with ca.pem, cert.pem and key.pem",
+        ) from error
+    return context
 
 
 class _Channel:

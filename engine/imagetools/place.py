@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from engine.registry.client import Registries
 
 _PIECE = 1 << 20
-_LAYOUTS = ("oci-layout://", "oci-archive:", "oci:")
+_ARCHIVE = "oci-archive:"
+_LAYOUTS = ("oci-layout://", _ARCHIVE, "oci:")
 _REGISTRIES = ("docker-image://", "docker://")
 
 
@@ -125,6 +126,11 @@ def split_layout(text: str) -> tuple[Path, str] | None:
     else:
         tag = ""
     return Path(path), tag + at + digest
+
+
+def is_archive(text: str) -> bool:
+    """Whether a layout's name says that it is a tar."""
+    return text.startswith(_ARCHIVE)
 
 
 def registry_reference(text: str) -> Reference:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -78,6 +79,37 @@ def test_an_image_goes_to_a_registry_and_back_unchanged(tmp_path: Path, registry
     subprocess.run(["skopeo", "inspect", "--raw", f"oci:{tmp_path / 'ours'}:1"], check=True, capture_output=True)
     theirs = {path.name for path in (tmp_path / "theirs/blobs/sha256").iterdir()}
     assert {path.name for path in (tmp_path / "ours/blobs/sha256").iterdir()} == theirs
+
+
+def test_an_image_goes_into_an_archive_and_back_unchanged(tmp_path: Path, registry: RegistryServer) -> None:
+    layout = write_layout(tmp_path / "l", [BASE, MORE], architectures=("amd64", "arm64"))
+    archive = tmp_path / "new" / "image.tar"
+    call("copy", f"oci:{layout}", f"oci-archive:{archive}:one")
+    first = archive.read_bytes()
+    call("copy", f"oci:{layout}", f"oci-archive:{archive}:one")
+    assert archive.read_bytes() == first
+    assert [path.name for path in archive.parent.iterdir()] == ["image.tar"]
+    skopeo_copy(f"oci-archive:{archive}:one", f"oci:{tmp_path / 'theirs'}:x")
+    call("copy", f"oci-archive:{archive}:one", f"{registry.host}/archived")
+    digests = {inspected(name)["digest"] for name in (f"oci:{layout}", f"oci:{archive}", f"{registry.host}/archived")}
+    assert len(digests) == 1
+
+
+def test_an_archive_takes_its_place_only_when_it_is_whole(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "l", [BASE])
+    archive = tmp_path / "new" / "image.tar"
+    call("copy", f"oci:{layout}", f"oci-archive:{archive}")
+    before = archive.read_bytes()
+    for blob in (layout / "blobs/sha256").iterdir():
+        if blob.stat().st_size > 600 or b"rootfs" not in blob.read_bytes():
+            continue
+        blob.write_bytes(b"{}")
+    with pytest.raises(SourceError):
+        call("copy", f"oci:{layout}", f"oci-archive:{archive}")
+    assert archive.read_bytes() == before
+    assert [path.name for path in archive.parent.iterdir()] == ["image.tar"]
+    with pytest.raises(click.BadParameter, match="write oci-archive:"):
+        call("copy", f"oci:{layout}", f"oci:{archive}")
 
 
 def test_only_what_changed_is_sent(tmp_path: Path, registry: RegistryServer) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import ssl
 import tarfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from socketserver import ThreadingMixIn, UnixStreamServer
+from socketserver import TCPServer, ThreadingMixIn, UnixStreamServer
 from typing import Any
 from urllib.parse import unquote
+
+import trustme
 
 
 class DockerEngine:
@@ -41,10 +44,43 @@ class _Server(ThreadingMixIn, UnixStreamServer):
     daemon_threads = True
 
 
+class _TLSServer(ThreadingMixIn, TCPServer):
+    daemon_threads = True
+
+    def __init__(self, folder: Path, handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.pem")
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(folder / "server.pem")
+        self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever is turned away at the door is told so; nobody else need be."""
+
+
 @contextmanager
 def docker_engine(path: Path) -> Iterator[DockerEngine]:
     engine = DockerEngine(path)
+    with _serving(_Server(str(path), _handler(engine))):
+        yield engine
 
+
+@contextmanager
+def docker_engine_behind_tls(folder: Path) -> Iterator[tuple[DockerEngine, str]]:
+    """One that wants its clients to have a certificate, which is put into the folder; and its `tcp://` address."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "server.pem")
+    mine = authority.issue_cert("baker@example.org")
+    mine.private_key_pem.write_to_path(folder / "key.pem")
+    mine.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    engine = DockerEngine(folder)
+    server = _TLSServer(folder, _handler(engine))
+    with _serving(server):
+        yield engine, f"tcp://localhost:{server.server_address[1]}"
+
+
+def _handler(engine: DockerEngine) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -74,10 +110,14 @@ def docker_engine(path: Path) -> Iterator[DockerEngine]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
-    server = _Server(str(path), Handler)
+    return Handler
+
+
+@contextmanager
+def _serving(server: _Server | _TLSServer) -> Iterator[None]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield engine
+        yield
     finally:
         server.shutdown()
         server.server_close()
