@@ -15,11 +15,11 @@ from engine.errors import EngineError, TimeError, WithheldError
 from engine.events import Listener, TargetEnded
 from engine.request import BuildRequest, OnError, Outcome, TargetResult, Wanted
 from engine.solver.findings import Findings
-from engine.solver.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from engine.exchange import CacheExchange
     from engine.house import House
+    from engine.solver.scheduler import Scheduler
 
 
 class Gate:

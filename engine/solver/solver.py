@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import field
+from typing import TYPE_CHECKING
 
 import trio
 
@@ -23,15 +24,15 @@ from engine.solver.chronicle import Chronicle
 from engine.solver.findings import Findings
 from engine.solver.keys import Facts, definition_keys, local_questions
 from engine.solver.plan import Prepared, make_plan
-from engine.solver.priorities import Priorities
-from engine.solver.scheduler import Helpers, Scheduler
 from engine.solver.services import Importer, Services
-from engine.solver.slots import Bounds, Slots
 from engine.solver.tell import Teller
 from engine.solver.waits import Waits
-from engine.solver.watchdog import Watchdog
 from engine.sources.contract import Resolved
 from engine.values import frozen
+
+if TYPE_CHECKING:
+    from engine.solver.scheduler import Scheduler
+    from engine.solver.slots import Slots
 
 
 def default_jobs() -> int:
@@ -70,6 +71,8 @@ async def solving(
 
     Raises EngineError for an op that nobody can do, and whatever the block raises.
     """
+    from engine.solver.watchdog import Watchdog
+
     how = how or Circumstances()
     waits = Waits(how.clock)
     watchdog = Watchdog(listener, waits, how.clock)
@@ -118,6 +121,8 @@ async def _scheduling(
     prepared: Prepared, services: Services, how: Circumstances, teller: Teller, waits: Waits
 ) -> AsyncIterator[Scheduler]:
     """The scheduler itself; what it has done is written down however the block ends."""
+    from engine.solver.scheduler import Helpers, Scheduler
+
     chronicle = _begin(prepared, services, how, teller)
     slots = _slots(prepared, how, chronicle)
     helpers = Helpers(services, slots, chronicle.reasons, teller, waits, how.importer)
@@ -142,6 +147,9 @@ async def _scheduling(
 
 
 def _slots(prepared: Prepared, how: Circumstances, chronicle: Chronicle) -> Slots:
+    from engine.solver.priorities import Priorities
+    from engine.solver.slots import Bounds, Slots
+
     bounds = Bounds(how.jobs or default_jobs(), how.each_target)
     runs = prepared.plan.runs
 
