@@ -151,14 +151,15 @@ def register(found: dict[str, Path]) -> None:
 def registration(machine: Machine, path: Path) -> bytes:
     """What the kernel is told: which programs are meant, and that it opens the emulator now and keeps it (`F`).
 
-    `O` and `C`: it hands on the open program, which may be unreadable, and judges rights by the program.
+    `O` and `C`: it hands on the open program, which may be unreadable, and judges rights by the program. `P`: the
+    program gets the name that it was called by, which is all that a program of many names has to go by (QEMU 6).
     """
     ident = b"\x7fELF" + bytes([machine.bits // 32, 1 if machine.order == "<" else 2, 1]) + bytes(9)
     magic = ident + struct.pack(f"{machine.order}HH", 2, machine.number)
     # Not compared: the ABI, and the lowest bit of the type, which tells fixed from movable programs (2 and 3).
     mask = b"\xff" * 7 + b"\0" + b"\xff" * 8 + struct.pack(f"{machine.order}HH", 0xFFFE, 0xFFFF)
     escaped = ("".join(f"\\x{byte:02x}" for byte in part) for part in (magic, mask))
-    return f":qemu-{machine.qemu}:M:0:{':'.join(escaped)}:{path}:OCF".encode()
+    return f":qemu-{machine.qemu}:M:0:{':'.join(escaped)}:{path}:POCF".encode()
 
 
 def _new_namespace() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import struct
 import subprocess
 import threading
 import time
@@ -668,6 +669,22 @@ def test_programs_of_other_architectures_run_and_so_do_their_children(kitchen: K
     assert kitchen.left(snapshot) == []
     if ids() is Ids.ALL:  # else this is a namespace of our own
         assert sorted(path.name for path in emulation.HANDLERS.iterdir()) == handlers
+
+
+def test_an_emulated_program_of_many_names_knows_which_one_it_was_called_by(kitchen: Kitchen) -> None:
+    if "arm64" not in emulation.emulators() or "arm64" in emulation.registered():
+        pytest.skip("needs qemu-user-static, and a machine that has not registered it by itself")
+    # mov x0, 1; ldr x1, [sp, 8]; mov x2, 5; mov x8, 64; svc: write(1, argv[0], 5).  mov x0, 0; mov x8, 94; svc
+    code = (0xD2800020, 0xF94007E1, 0xD28000A2, 0xD2800808, 0xD4000001, 0xD2800000, 0xD2800BC8, 0xD4000001)
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header = struct.pack("<HHIQQQIHHHHHH", 2, 183, 1, 0x400078, 64, 0, 0, 64, 56, 1, 64, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 152, 152, 0x1000)
+    with kitchen.store.new_layer(kitchen.base) as layer:
+        (layer.path / "many").write_bytes(ident + header + segment + struct.pack("<8I", *code))
+        (layer.path / "many").chmod(0o755)
+        base = layer.commit("foreign")
+    kitchen.platform = Platform("arm64", "linux")
+    assert kitchen.says("(exec -a bread /many); (exec -a cakes /many)", on=base) == "breadcakes"
 
 
 def test_an_architecture_without_emulator_is_an_error_that_says_what_to_install(
