@@ -120,8 +120,9 @@ def excerpt(name: str, text: str, first: int, last: int, around: int = 2) -> str
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that a misspelled name most likely meant, if one is near enough."""
+    """The candidate that a misspelled name most likely meant, if one is near enough; never the name itself."""
     import difflib  # not for those who make no mistakes
 
-    near = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.6)
+    others = [candidate for candidate in candidates if candidate != name]
+    near = difflib.get_close_matches(name, others, n=1, cutoff=0.6)
     return near[0] if near else None

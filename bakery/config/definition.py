@@ -129,7 +129,13 @@ class Definition:
     def _check_attributes(self, block: Block, origin: Origin) -> None:
         known = known_attributes(block.type, origin.dialect)
         for name, attribute in block.body.attributes.items():
-            if name not in known:
+            if block.type == "variable" and name == "validation":
+                detail = '"validation" is a block, not an attribute: write `validation { … }` without `=`.'
+                severity = Severity.ERROR if origin.dialect.strict else Severity.WARNING
+                self.problems.append(
+                    Diagnostic("Unknown attribute in variable", detail, attribute.name_span, severity)
+                )
+            elif name not in known:
                 self._unknown(f"attribute in {block.type}", name, known, attribute.name_span, origin)
         for inner in block.body.blocks:
             if block.type == "variable" and inner.type == "validation":
@@ -138,6 +144,8 @@ class Definition:
                         self._unknown(
                             "attribute in validation", name, _KNOWN["validation"], attribute.name_span, origin
                         )
+            elif inner.type in known:
+                self.problems.append(_attribute_as_block(block, inner, origin.dialect.strict))
             else:
                 self._unknown(f"block in {block.type}", inner.type, known, inner.type_span, origin)
 
@@ -164,6 +172,13 @@ def unknown_name(what: str, name: str, known: Iterable[str], span: Span | None, 
         span,
         Severity.ERROR if strict else Severity.WARNING,
     )
+
+
+def _attribute_as_block(block: Block, inner: Block, strict: bool) -> Diagnostic:
+    name = inner.type
+    detail = f'"{name}" is an attribute of {block.type}, not a block: write `{name} = ` before what is in braces.'
+    severity = Severity.ERROR if strict else Severity.WARNING
+    return Diagnostic(f"Unknown block in {block.type}", detail, inner.type_span, severity)
 
 
 def invalid_name(span: Span | None, name: str = "") -> Diagnostic:

@@ -91,7 +91,9 @@ def warnings(found: Sequence[Warned], debug: bool = False) -> str:
 
 def _warning(warning: Warned, debug: bool) -> Iterable[str]:
     place = _place(warning)
-    yield f" - {printable(warning.short.encode())}" + (f" ({place})" if place else "")
+    # BuildKit's checks say the line at the end of the text already, but not which file it is in.
+    short = warning.short.removesuffix(f" (line {place.rpartition(':')[2]})")
+    yield f" - {printable(short.encode())}" + (f" ({place})" if place else "")
     if debug:
         yield from (f"   {printable(line.encode())}" for line in warning.detail)
         if warning.url:

@@ -91,6 +91,25 @@ def test_a_misspelled_attribute_is_an_error_in_an_own_file(write: Write) -> None
     assert 'did you mean "tags"' in problem.detail
 
 
+def test_braces_without_and_with_an_equals_sign_are_told_apart(write: Write) -> None:
+    folder = write(
+        bakery_hcl="""
+variable "X" {
+  validation = { condition = true }
+}
+target "app" {
+  args { A = "1" }
+}
+"""
+    )
+    with pytest.raises(BakeryError) as caught:
+        loaded(folder, "app")
+    assert [(problem.summary, problem.detail.split(":")[0]) for problem in caught.value.diagnostics] == [
+        ("Unknown attribute in variable", '"validation" is a block, not an attribute'),
+        ("Unknown block in target", '"args" is an attribute of target, not a block'),
+    ]
+
+
 def test_strict_can_be_turned_on_and_off(write: Write) -> None:
     folder = write(**{"docker-bake_hcl": 'target "app" {\n  tagz = ["a"]\n}\n'})
     assert loaded(folder, "app", strict=False).warnings

@@ -56,3 +56,11 @@ def test_warnings_are_told_once_each_and_explained_on_demand() -> None:
         "\n 1 warning found:\n - JSONArgsRecommended (Dockerfile:3)\n   Because.\n   https://example.com/rule\n"
     )
     assert summary.warnings([]) == ""
+
+
+def test_a_warning_says_its_line_once() -> None:
+    found = [warned(12, "Casing: 'as' and 'FROM' do not match (line 12)"), warned(2, "Casing: see above (line 12)")]
+    assert summary.warnings(found).splitlines()[2:] == [
+        " - Casing: 'as' and 'FROM' do not match (Dockerfile:12)",
+        " - Casing: see above (line 12) (Dockerfile:2)",
+    ]
