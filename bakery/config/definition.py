@@ -132,22 +132,28 @@ class Definition:
             if block.type == "variable" and name == "validation":
                 detail = '"validation" is a block, not an attribute: write `validation { … }` without `=`.'
                 severity = Severity.ERROR if origin.dialect.strict else Severity.WARNING
-                self.problems.append(
-                    Diagnostic("Unknown attribute in variable", detail, attribute.name_span, severity)
-                )
+                self.problems.append(Diagnostic("Unknown attribute in variable", detail, attribute.name_span, severity))
+            elif name not in known and block.type == "function":
+                self.problems.append(_unsupported(attribute, known))
             elif name not in known:
                 self._unknown(f"attribute in {block.type}", name, known, attribute.name_span, origin)
         for inner in block.body.blocks:
             if block.type == "variable" and inner.type == "validation":
-                for name, attribute in inner.body.attributes.items():
-                    if name not in _KNOWN["validation"]:
-                        self._unknown(
-                            "attribute in validation", name, _KNOWN["validation"], attribute.name_span, origin
-                        )
+                self._check_validation(inner)
+            elif block.type == "function":
+                self._error("Unsupported block type", _no_block(inner.type), inner.type_span)
             elif inner.type in known:
                 self.problems.append(_attribute_as_block(block, inner, origin.dialect.strict))
             else:
                 self._unknown(f"block in {block.type}", inner.type, known, inner.type_span, origin)
+
+    def _check_validation(self, block: Block) -> None:
+        known = _KNOWN["validation"]
+        for name, attribute in block.body.attributes.items():
+            if name not in known:
+                self.problems.append(_unsupported(attribute, known))
+        for inner in block.body.blocks:
+            self._error("Unsupported block type", _no_block(inner.type), inner.type_span)
 
     def _unknown(self, what: str, name: str, known: Iterable[str], span: Span, origin: Origin) -> None:
         self.problems.append(unknown_name(what, name, known, span, origin.dialect.strict))
@@ -179,6 +185,22 @@ def _attribute_as_block(block: Block, inner: Block, strict: bool) -> Diagnostic:
     detail = f'"{name}" is an attribute of {block.type}, not a block: write `{name} = ` before what is in braces.'
     severity = Severity.ERROR if strict else Severity.WARNING
     return Diagnostic(f"Unknown block in {block.type}", detail, inner.type_span, severity)
+
+
+def _unsupported(attribute: Attribute, known: Iterable[str]) -> Diagnostic:
+    """A misspelled name in a function or validation: there the peer does not ignore it either."""
+    name, span = attribute.name, attribute.name_span
+    near = did_you_mean(name, known)
+    hint = f' Did you mean "{near}"?' if near else ""
+    if attribute.source.text[attribute.start] == '"':  # as JSON has it
+        return Diagnostic(
+            "Extraneous JSON object property", f'No argument or block type is named "{name}".{hint}', span
+        )
+    return Diagnostic("Unsupported argument", f'An argument named "{name}" is not expected here.{hint}', span)
+
+
+def _no_block(name: str) -> str:
+    return f'Blocks of type "{name}" are not expected here.'
 
 
 def invalid_name(span: Span | None, name: str = "") -> Diagnostic:

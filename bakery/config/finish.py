@@ -29,6 +29,7 @@ _MACHINES = (
 """What a platform of a single word may be, aliases included."""
 _LEVELS = frozenset({"manifest", "index", "manifest-descriptor", "index-descriptor"})
 _ANNOTATION = re.compile(r"(?P<levels>[a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):(?P<key>[^=]*)=")
+_MAX_DIGITS = 100
 _ABBREVIATIONS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
@@ -110,7 +111,7 @@ def _platform_problem(text: str) -> str | None:
 def parse_size(text: str) -> int | None:
     """Bytes that a size like `128m`, `1.5GiB` or `4096` means, in powers of 1024; None if it means none."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None:
+    if match is None or len(match[1]) > _MAX_DIGITS:
         return None
     return int(float(match[1]) * 1024 ** _ABBREVIATIONS.get(match[2].lower(), 0))
 

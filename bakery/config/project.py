@@ -253,6 +253,9 @@ def _flag_overrides(request: LoadRequest) -> list[str]:
         if text:
             found.append(f"*.attest=type={kind},{_attest_attrs(text)}")
     found.extend(f"*.policy+={text}" for text in request.policy if not text.startswith("disabled"))
+    if request.call and request.call != "build":
+        # The method is called `lint` inside the peer, and scripts that read its JSON know it by that name.
+        found.append(f"*.call={'lint' if request.call == 'check' else request.call}")
     return found
 
 
@@ -270,7 +273,4 @@ def _with_flags(draft: TargetDraft, request: LoadRequest) -> TargetDraft:
         values["args"] = {**values.get("args", {}), "SOURCE_DATE_EPOCH": epoch}
     if "disabled" in request.policy or "disabled=true" in request.policy:
         values["policy"] = [PolicyEntry(disabled=True)]
-    if request.call and request.call != "build":
-        # The method is called `lint` inside the peer, and scripts that read its JSON know it by that name.
-        values["call"] = "lint" if request.call == "check" else request.call
     return replace(draft, values=values)

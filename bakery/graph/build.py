@@ -11,7 +11,7 @@ from bakery.graph.frontend_request import Surroundings
 from bakery.graph.interrupt import InterruptStop
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
-from bakery.graph.outputs import agents, attests, cache_backends, exports, secrets
+from bakery.graph.outputs import agents, attests, cache_sinks, cache_sources, exports, secrets
 from bakery.graph.vcs import with_vcs
 from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
@@ -184,8 +184,8 @@ def _wanted(target: Target, lowered: Lowered, options: BuildOptions) -> Wanted:
         platforms=lowered.result.platforms,
         multi=lowered.result.multi,
         exports=exports(target, options.cwd),
-        cache_from=cache_backends(target.cache_from, options.cwd),
-        cache_to=cache_backends(target.cache_to, options.cwd),
+        cache_from=cache_sources(target, options.cwd),
+        cache_to=cache_sinks(target, options.cwd),
         secrets=secrets(target.secret, options.cwd),
         ssh=agents(target.ssh, options.cwd),
         entitlements=frozenset(target.entitlements),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError, did_you_mean
+from bakery.graph.local_path import local_path
 from bakery.values import frozen
 from engine.frontends.contract import FrontendRequest, FrontendResult, LinkedResult, LocalFolder
 
@@ -149,11 +150,19 @@ def _main_context(
         options["filename"] = target.dockerfile
         return
     dockerfile = target.dockerfile.removeprefix("cwd://")
-    path = (around.cwd if target.dockerfile.startswith("cwd://") else folder) / dockerfile
+    beside = around.cwd if target.dockerfile.startswith("cwd://") else folder
+    path = local_path(target, "dockerfile", beside, dockerfile)
     locals_["dockerfile"] = LocalFolder("dockerfile", path.parent)
     options["filename"] = path.name
     if not path.exists() and not (path.name == "Dockerfile" and (path.parent / "dockerfile").exists()):
         raise _missing_dockerfile(target, path)
+    if path.exists() and not path.is_file():
+        raise BakeryError.of(
+            f"target {target.name}: failed to read dockerfile: {target.dockerfile} is no file",
+            f"looked at {path}",
+            target.span_of("dockerfile"),
+            hint="`dockerfile` names a file in the context, `context` the folder",
+        )
 
 
 def _missing_dockerfile(target: Target, path: Path) -> BakeryError:
@@ -180,7 +189,7 @@ def _join_remote(remote: str, context: str) -> str:
 
 
 def _folder(target: Target, attribute: str, value: str, around: Surroundings) -> Path:
-    path = Path(around.cwd, value.removeprefix("cwd://"))
+    path = local_path(target, attribute, around.cwd, value.removeprefix("cwd://"))
     if not path.is_dir():
         what = "is not a directory" if path.exists() else "not found"
         raise BakeryError.of(
@@ -196,7 +205,7 @@ def _named_context(target: Target, name: str, value: str, around: Surroundings, 
         return value
     if value.startswith("oci-layout://"):
         place, reference = _split_layout(value.removeprefix("oci-layout://"))
-        path = Path(around.cwd, place)
+        path = local_path(target, "contexts", around.cwd, place)
         if not path.exists():
             raise BakeryError.of(
                 f'target {target.name}: the OCI layout "{place}" of context {name} is not there',

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError, did_you_mean
+from bakery.graph.local_path import local_path
 from engine.exporters.contract import TYPES, Attest, Export
 from engine.request import CacheBackend, Secret, SSHAgent
 
@@ -45,7 +45,7 @@ def _export(target: Target, entry: OutputEntry, cwd: Path) -> Export:
         kind = "image"
         attributes["push"] = "true"
     if entry.dest:
-        attributes["dest"] = entry.dest if entry.dest == "-" else str(cwd / entry.dest)
+        attributes["dest"] = "-" if entry.dest == "-" else str(local_path(target, "output", cwd, entry.dest))
     if attributes.get("push") == "true" and not attributes.get("name"):
         raise BakeryError.of(
             f"target {target.name}: tag is needed when pushing to registry",
@@ -78,13 +78,20 @@ def _annotations(target: Target) -> dict[str, str]:
     return out
 
 
-def cache_backends(entries: tuple[CacheEntry, ...], cwd: Path) -> tuple[CacheBackend, ...]:
-    """Cache entries with local paths made absolute."""
-    return tuple(CacheBackend(entry.type, _absolute(entry.attrs, cwd)) for entry in entries)
+def cache_sources(target: Target, cwd: Path) -> tuple[CacheBackend, ...]:
+    """Where a target's cache comes from; local paths are absolute."""
+    return tuple(_backend(target, "cache-from", entry, cwd) for entry in target.cache_from)
 
 
-def _absolute(attributes: Mapping[str, str], cwd: Path) -> dict[str, str]:
-    return {key: str(cwd / value) if key in ("src", "dest") else value for key, value in attributes.items()}
+def cache_sinks(target: Target, cwd: Path) -> tuple[CacheBackend, ...]:
+    """Where a target's cache goes; local paths are absolute."""
+    return tuple(_backend(target, "cache-to", entry, cwd) for entry in target.cache_to)
+
+
+def _backend(target: Target, attribute: str, entry: CacheEntry, cwd: Path) -> CacheBackend:
+    paths = {key: entry.attrs[key] for key in ("src", "dest") if key in entry.attrs}
+    absolute = {key: str(local_path(target, attribute, cwd, text)) for key, text in paths.items()}
+    return CacheBackend(entry.type, {**entry.attrs, **absolute})
 
 
 def secrets(entries: tuple[SecretEntry, ...], cwd: Path) -> tuple[Secret, ...]:
