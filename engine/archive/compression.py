@@ -34,6 +34,7 @@ _MAGIC = {
 MAGIC_LENGTH = 6
 _GZIP_LEVELS = 3  # ISA-L has 0 to 3
 _BUFFER = 1 << 20
+_PIECE = 1 << 16
 
 
 def detect(start: bytes) -> Compression:
@@ -75,9 +76,13 @@ class _Checked:
                 raise
             raise ArchiveError(f"broken {self._name} stream: {error}") from error
         except Exception as error:
-            if type(error).__module__.split(".")[0] not in ("zlib", "igzip_lib", "isal", "zstandard", "_lzma"):
+            if not _is_from_library(error):
                 raise
             raise ArchiveError(f"broken {self._name} stream: {error}") from error
+
+
+def _is_from_library(error: Exception) -> bool:
+    return type(error).__module__.split(".")[0] in ("zlib", "igzip_lib", "isal", "zstandard", "_lzma")
 
 
 def decompressor(stream: Readable | BinaryIO) -> Readable:
@@ -110,6 +115,44 @@ def decompressor_of(stream: Readable | BinaryIO, compression: Compression) -> Re
 
         inner = lzma.LZMAFile(_Seekless(source), "rb")  # type: ignore[arg-type] # noqa: SIM115 (the caller reads it)
     return _Checked(inner, compression.value)
+
+
+def first_bytes(stream: Readable | BinaryIO, size: int) -> bytes:
+    """The first `size` bytes of a stream's content, whatever its compression; fewer where it ends or is broken."""
+    data = stream.read(_PIECE)
+    inner = _step_by_step(detect(data[:MAGIC_LENGTH]))
+    if inner is None:
+        return data[:size]
+    found = b""
+    try:
+        while data and len(found) < size:
+            found += inner.decompress(data)
+            data = stream.read(_PIECE)
+    except Exception as error:
+        if not isinstance(error, (OSError, EOFError, ValueError)) and not _is_from_library(error):
+            raise
+    return found[:size]
+
+
+def _step_by_step(compression: Compression) -> Any:
+    """What decompresses as much as can be from what it is given; None for what is not compressed."""
+    if compression is Compression.GZIP:
+        import zlib
+
+        return zlib.decompressobj(wbits=31)
+    if compression is Compression.ZSTD:
+        import zstandard
+
+        return zstandard.ZstdDecompressor().decompressobj()
+    if compression is Compression.BZIP2:
+        import bz2
+
+        return bz2.BZ2Decompressor()
+    if compression is Compression.XZ:
+        import lzma
+
+        return lzma.LZMADecompressor()
+    return None
 
 
 class _Seekless(io.RawIOBase):

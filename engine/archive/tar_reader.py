@@ -102,16 +102,8 @@ class TarReader:
         block = self._take(BLOCK, at_end=True)
         if not block or not block.strip(b"\0"):
             return None
-        try:
-            stated = _number(block[148:156])
-        except ValueError:
-            stated = -1
-        # 8 blanks stand in the place of the sum itself. Some old tars summed signed characters.
-        unsigned = sum(block) - sum(block[148:156]) + 256
-        if stated != unsigned:
-            signed = unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
-            if stated != signed:
-                raise ArchiveError("not a tar archive, or a broken one: a header's checksum is wrong")
+        if not is_header(block):
+            raise ArchiveError("not a tar archive, or a broken one: a header's checksum is wrong")
         return block
 
     def _extended_header(self, size: int) -> bytes:
@@ -212,6 +204,17 @@ class TarReader:
     def _fill(self) -> bool:
         self._chunk = memoryview(self._stream.read(CHUNK))
         return bool(self._chunk)
+
+
+def is_header(block: bytes) -> bool:
+    """Whether a block of 512 bytes is a tar header: its checksum says so."""
+    try:
+        stated = _number(block[148:156])
+    except ValueError:
+        return False
+    # 8 blanks stand in the place of the sum itself. Some old tars summed signed characters.
+    unsigned = sum(block) - sum(block[148:156]) + 256
+    return stated in (unsigned, unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:]))
 
 
 def _check_range(member: Member) -> None:

@@ -44,15 +44,13 @@ def unpack(source: Tree, path: str, root: LayerRoot, dest: str, settings: Settin
 
 
 def _is_archive(tree: Tree, path: str) -> bool:
-    from engine.archive.compression import decompressor
-    from engine.archive.errors import ArchiveError
-    from engine.archive.tar_reader import TarReader
+    """Whether a file begins as a tar archive does. One that breaks off later is still one, and cannot be unpacked."""
+    from engine.archive.compression import first_bytes
+    from engine.archive.tar_reader import BLOCK, is_header
 
     with tree.open(path) as file:
-        try:
-            return next(iter(TarReader(decompressor(file))), None) is not None
-        except ArchiveError:
-            return False
+        start = first_bytes(file, BLOCK)
+    return len(start) == BLOCK and is_header(start)
 
 
 def _dress(root: LayerRoot, target: str, implicit: Iterable[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import random
 import stat
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -373,6 +375,21 @@ def test_add_unpacks_archives_and_copies_the_rest(kitchen: Kitchen, tmp_path: Pa
     found = kitchen.copy("/*.tar*", "/", base, attempt_unpack=True)
     assert kitchen.files(found) == ["/plain.tar", "/usr/", "/usr/bin/", "/usr/bin/tool", "/usr/bin/x"]
     assert kitchen.time(found, "/usr") == kitchen.time(base, "/usr")
+
+
+@pytest.mark.parametrize("form", ["gz", "bz2", "xz"])
+def test_an_archive_that_breaks_off_is_an_error_and_not_a_file_to_copy(kitchen: Kitchen, form: str) -> None:
+    whole = kitchen.folder / "whole"
+    with tarfile.open(whole, f"w:{form}") as archive:  # type: ignore[call-overload]  # a literal there
+        member = tarfile.TarInfo("big")
+        member.size = 2_000_000
+        archive.addfile(member, io.BytesIO(random.Random(1).randbytes(member.size)))
+    data = whole.read_bytes()
+    (kitchen.folder / "cut").write_bytes(data[: len(data) - 500_000])
+    with pytest.raises(EngineError, match="broken|ends|cut"):
+        kitchen.copy("/cut", "/", attempt_unpack=True)
+    (kitchen.folder / "short").write_bytes(data[:20])
+    assert kitchen.files(kitchen.copy("/short", "/", attempt_unpack=True)) == ["/short"]
 
 
 def test_a_local_file_that_changed_since_its_checksum_is_an_error(kitchen: Kitchen) -> None:
