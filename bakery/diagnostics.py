@@ -102,6 +102,9 @@ class BakeryError(Exception):
         return str(self.diagnostics[0]) + (f", and {more} other diagnostic(s)" if more else "")
 
 
+_LONGEST = 1000
+
+
 def excerpt(name: str, text: str, first: int, last: int, around: int = 2) -> str:
     """The lines `first` to `last` (from 1, inclusive) of a text with their neighbours, marked with `>>>`.
 
@@ -112,11 +115,15 @@ def excerpt(name: str, text: str, first: int, last: int, around: int = 2) -> str
     first = min(first, last)
     before, after = max(1, first - around), min(len(lines), last + around)
     body = [
-        f" {number:3} | {'>>>' if first <= number <= last else '   '} {lines[number - 1]}"
+        f" {number:3} | {'>>>' if first <= number <= last else '   '} {_clipped(lines[number - 1])}"
         for number in range(before, after + 1)
     ]
     rule = "-" * 20
     return "\n".join([f"{name}:{first}", rule, *body, rule])
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
 
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:

@@ -107,13 +107,13 @@ def read(source: Source) -> Dockerfile:
         DefinitionError: with places.
     """
     if not source.data:
-        raise DefinitionError("the Dockerfile cannot be empty")
+        raise source.locate(DockerfileError("the Dockerfile cannot be empty"))
     try:
         dockerfile = parse(source.data)
     except DockerfileError as error:
         raise source.locate(error) from None
     if not dockerfile.stages:
-        raise DefinitionError("dockerfile contains no stages to build")
+        raise source.locate(DockerfileError("dockerfile contains no stages to build"))
     return dockerfile
 
 

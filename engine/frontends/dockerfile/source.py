@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from engine.errors import DefinitionError
+from engine.frontends.dockerfile.hints import hint_for
 from engine.llb.definition import Place
 from engine.llb.ops import Position, Range, SourceInfo
 
@@ -61,4 +62,4 @@ class Source:
     def locate(self, error: DockerfileError) -> DefinitionError:
         """The error for a user, with its places."""
         places = tuple(self.place(first, last) for first, last in error.lines if first > 0)
-        return DefinitionError(error.message, places=places)
+        return DefinitionError(error.message, places=places, hint=hint_for(error.message))

@@ -204,6 +204,17 @@ def test_the_nearest_are_looked_for_in_all_that_the_folder_offers(context: Path)
     assert missing(view, "/man.py").hint == "did you mean /main.py?"
 
 
+def test_where_nothing_is_alike_the_folder_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for number in range(10):
+        (tmp_path / f"{number}.txt").touch()
+    view = open_tree(LocalTree(tmp_path))
+    listed = "/ has 0.txt, 1.txt, 2.txt, 3.txt, 4.txt, 5.txt, 6.txt, 7.txt and 3 more"
+    assert missing(view, "/zebra").hint == listed
+    assert missing(view, "/zebra/stripes").hint == listed
+    assert missing(view, "/empty/zebra").hint == "/empty is empty"
+
+
 def test_required_paths_must_be_there(state: State, context: Path) -> None:
     write(context / "a" / "b", "")
     assert digest(state, context, Selection("/", include=("a/b",), required=("/a/b",)))

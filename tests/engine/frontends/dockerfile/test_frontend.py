@@ -226,3 +226,31 @@ def test_a_step_with_devices_has_buildkits_digest(tmp_path: Path) -> None:
         "sha256:6ed59c38a98568c74e62c1e37fc2a01e8a04be2c9b5ed40b4741e19088042c6e",
         "sha256:a4c891fb05b0dd4ae3b683058f0924d136c8e677545f8e63e3e9954e84aafac9",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (BASE + "RUN a &&\napt-get b\n", "if it belongs to the line before, that one must end in \\"),
+        (BASE + "COPY --chown a b\n", "write --chown=VALUE"),
+        (BASE + "HEALTHCHECK --interval=5 CMD x\n", "write 5s"),
+        (BASE + "COPY https://web.example/x /\n", "ADD fetches URLs"),
+        (BASE + "COPY ${X:?set X} /\n", "put what has blanks into quotes"),
+        (BASE + "RUN " + 70_000 * "x", "break the line with \\"),
+        (BASE + "RUN \udcff\n", "save the Dockerfile as UTF-8"),
+        ("FROM Ubuntu\n", "no capital letters"),
+        ("ARG X\nFROM $X\n", "give $X a default"),
+        ("", "begins with FROM"),
+        ("# only this\n", "begins with FROM"),
+    ],
+)
+def test_errors_say_the_next_step_where_the_peers_message_does_not(tmp_path: Path, text: str, hint: str) -> None:
+    with pytest.raises(DefinitionError) as caught:
+        build(tmp_path, text)
+    assert hint in caught.value.hint
+
+
+def test_a_message_that_says_it_has_no_hint(tmp_path: Path) -> None:
+    with pytest.raises(DefinitionError, match="did you mean COPY") as caught:
+        build(tmp_path, BASE + "COPPY a b\n")
+    assert not caught.value.hint
