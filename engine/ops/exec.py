@@ -6,6 +6,7 @@ import json
 import math
 import os
 import posixpath
+import re
 import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HOSTNAME = "buildkitsandbox"
+_REFUSED_PORT = re.compile(rb"bind.*permission denied", re.IGNORECASE)
 
 
 class ExecOperation:
@@ -163,7 +165,7 @@ class ExecOperation:
             )
         if ended.code not in (self._meta.valid_exit_codes or (0,)):
             failure = ExitError(self._command, ended.code, log=log.tail, log_path=log.path)
-            failure.hint = hint_for(ended.code)
+            failure.hint = _port_hint(step, log.tail) or hint_for(ended.code)
             raise failure
 
     def _as_step(self, env: tuple[str, ...], cwd: str, user: User, root: Mount) -> Step:
@@ -246,6 +248,17 @@ async def _closed_in_thread() -> AsyncIterator[ExitStack]:
     finally:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(stack.close)
+
+
+def _port_hint(step: Step, said: bytes) -> str:
+    """What to do where an ordinary user's step may not listen on a port; empty if that is not what failed."""
+    from engine.snapshots import user_namespace
+    from engine.snapshots.user_namespace import Ids
+
+    on_machine = step.network is not NetMode.NONE and step.private_network is None
+    if user_namespace.ids() is Ids.ALL or not on_machine or not _REFUSED_PORT.search(said):
+        return ""
+    return "ports below 1024 of this machine are root's; with --step-network=private each step has ports of its own"
 
 
 def hint_for(exit_code: int) -> str:

@@ -26,16 +26,13 @@ def test_hello_builds_with_nothing_but_busybox(tmp_path: Path, busybox: Path) ->
 
 
 @pytest.mark.network
-@pytest.mark.skipif(shutil.which("debootstrap") is None, reason="needs debootstrap")
-def test_the_monorepo(tmp_path: Path) -> None:
-    base = REPOSITORY / "examples/monorepo/.base"
-    subprocess.run([REPOSITORY / "scripts/base-image", "debian"], check=True)
+def test_the_monorepo(tmp_path: Path, debian: Path) -> None:
     folder = tmp_path / "monorepo"
     shutil.copytree(REPOSITORY / "examples/monorepo", folder, ignore=IGNORED)
-    (folder / ".base").symlink_to(base)
+    (folder / ".base").symlink_to(debian)
     program = Program(folder, tmp_path / "root", _mirrors())
 
-    first = program.build("--allow", f"fs.read={base}")
+    first = program.build("--allow", f"fs.read={debian}")
     assert first.ran_times("apt-get install -y --no-install-recommends ca-certificates make") == 1, "tools are shared"
     assert first.ran_times("COPY build.mjs") == 1, "web is linked by the site, and wanted by itself"
     assert "<h1" in (folder / "out/docs/index.html").read_text()
@@ -44,7 +41,7 @@ def test_the_monorepo(tmp_path: Path) -> None:
         command = ["skopeo", "--insecure-policy", "inspect", f"oci-archive:{folder}/out/{image}.tar"]
         subprocess.run(command, check=True, capture_output=True)
 
-    second = program.build("--allow", f"fs.read={base}")
+    second = program.build("--allow", f"fs.read={debian}")
     assert second.ran == []
 
 

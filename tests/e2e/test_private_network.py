@@ -189,6 +189,30 @@ def test_an_ordinary_user_has_it_as_well(machine: Machine, busybox: Path, connec
     assert answers(done.stderr) == PRIVATE
 
 
+def test_an_ordinary_user_listens_on_ports_that_are_roots_elsewhere(machine: Machine, busybox: Path) -> None:
+    with ordinary_user(sub_ids=True) as user:
+        shutil.copytree(busybox, user.folder / "base")
+        prepare(user.folder, "FROM base\nRUN timeout 1 nc -l -p 80; test $? != 1\n")
+        for folder, _, files in os.walk(user.folder):
+            for name in (folder, *(os.path.join(folder, file) for file in files)):
+                os.chown(name, UID, UID)
+        bakery = (user.python, "-m", "bakery.cli.main", "build", "--progress=plain")
+
+        def build_as_user(*options: str) -> subprocess.CompletedProcess[str]:
+            command = machine.command(*user.command(*bakery, *options))
+            environment = user.environment()
+            return subprocess.run(
+                command, cwd=user.folder, env=environment, capture_output=True, text=True, timeout=120
+            )
+
+        shared = build_as_user("--step-network=shared")
+        assert shared.returncode == 1
+        assert "bind: Permission denied" in shared.stderr
+        assert "--step-network=private" in shared.stderr
+        private = build_as_user()
+        assert private.returncode == 0, private.stderr
+
+
 @pytest.mark.parametrize("without", [(), ("pasta",)])
 def test_it_ends_with_a_bakery_that_is_killed(machine: Machine, program: Program, without: tuple[str, ...]) -> None:
     prepare(program.folder, "FROM base\nRUN echo begun; sleep 1000\n")

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,24 @@ def test_a_user_with_sub_ids_builds_what_root_builds(user: OrdinaryUser, program
     assert again.stderr.count("CACHED") >= 6
     inside = user.folder / "root" / "ids"
     assert inside.read_text().startswith(f"0 {UID} 1")
+
+
+@pytest.mark.network
+def test_a_user_with_sub_ids_installs_packages(user: OrdinaryUser, debian: Path) -> None:
+    shutil.copytree(debian, user.folder / "debian")
+    subprocess.run(["chown", "-R", f"{UID}:{UID}", user.folder / "debian"], check=True)
+    (user.folder / "docker-bake.json").write_text(
+        '{"target": {"default": {"contexts": {"debian": "oci-layout://debian"}}}}'
+    )
+    install = "apt-get update && apt-get install -y --no-install-recommends make cron"
+    check = "make --version && stat -c %G /usr/bin/crontab && useradd -m someone && su someone -c 'id -un'"
+    (user.folder / "Dockerfile").write_text(f"FROM debian\nRUN {install}\nRUN {check}\n")
+    built = user.bakery("build", "--progress=plain")
+    assert built.returncode == 0, built.stderr
+    assert " GNU Make " in built.stderr
+    said = [line.rpartition(" ")[2] for line in built.stderr.splitlines()]
+    assert "crontab" in said, "a package's group owns its program"
+    assert "someone" in said, "a set-user-ID program did what it is for"
 
 
 def test_what_one_has_written_is_not_for_others_to_misread(user: OrdinaryUser) -> None:
