@@ -31,6 +31,12 @@ KEPT_METADATA = ("containerimage.digest", "containerimage.config.digest", "image
 """What is kept of an exporter's response; attestations, which may quote arguments, are not."""
 
 
+MOST = 2 << 30
+"""Bytes that all builds may take together, the latest apart."""
+BIG = 4 << 20
+"""Bytes of a build that make it worth a look at what all take: without such, their number keeps them small."""
+
+
 def new_id() -> str:
     """A name for a build: sortable by time (UTC, to 1/4096 of a second), short, and hardly like any other."""
     now = time.time()
@@ -157,6 +163,8 @@ class Recorder:
             self._write_json(RESULT, {"ended": time.time(), **end, **git})
             self._close()
             self._shelf.prune(self._keep)
+            if self._shelf.bytes_of(self.id) > BIG:
+                self._shelf.shrink(MOST)
         except Exception as fault:  # as in `begin`
             self._give_up(fault)
 

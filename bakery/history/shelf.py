@@ -142,6 +142,19 @@ class Shelf:
         self._remove_older_logs()
         return removed
 
+    def bytes_of(self, id_: str) -> int:
+        """What a build takes on the disk: its record and the whole logs of its steps."""
+        return sum(map(_bytes_in, (self._folder / id_, self._step_logs / id_)))
+
+    def shrink(self, most: int) -> int:
+        """Takes the oldest builds away until the rest take no more bytes than that; the latest stays. How many went."""
+        ids, left = self.ids(), most
+        for at in range(len(ids) - 1, -1, -1):
+            left -= self.bytes_of(ids[at])
+            if left < 0:
+                return sum(self.remove(id_) for id_ in ids[: min(at + 1, len(ids) - 1)])
+        return 0
+
     def _remove_older_logs(self) -> None:
         """Logs of what was no recorded build (a frontend asking, a library's call) go when builds of their age do."""
         kept = self.ids()
@@ -163,6 +176,13 @@ class Shelf:
             return _summary(folder, facts, result)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
+
+
+def _bytes_in(folder: Path) -> int:
+    try:
+        return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder))
+    except OSError:
+        return 0
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -230,6 +230,33 @@ def test_whole_logs_of_steps_go_with_their_builds(tmp_path: Path, shelf: Shelf) 
     assert sorted(os.listdir(tmp_path / "logs")) == [*names[1:], "of-another"]
 
 
+def test_builds_that_talk_much_push_the_oldest_out(tmp_path: Path, shelf: Shelf) -> None:
+    names = [f"2020010{n}-000000-abcd" for n in range(1, 5)]
+    for name in names:
+        for room, size in (("builds", 10), ("logs", 90)):
+            (tmp_path / room / name).mkdir(parents=True)
+            (tmp_path / room / name / "file").write_bytes(b"x" * size)
+    assert shelf.shrink(400) == 0
+    assert shelf.shrink(399) == 1
+    assert shelf.ids() == names[1:]
+    assert shelf.shrink(100) == 2
+    assert shelf.shrink(0) == 0, "the latest stays"
+    assert sorted(os.listdir(tmp_path / "logs")) == names[3:]
+
+
+def test_a_big_build_looks_at_what_all_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bakery.history.recorder.MOST", 5000)
+    for big, left in ((False, 1), (False, 2), (True, 1)):
+        recorder = Recorder(tmp_path, keep=100)
+        recorder.begin(PROJECT, [], {}, tmp_path)
+        if big:
+            monkeypatch.setattr("bakery.history.recorder.BIG", 5000)
+            (recorder.folder / "file").write_bytes(b"x" * 6000)
+        recorder.finish(RESULT)
+        assert recorder.fault is None
+        assert len(Shelf(tmp_path).ids()) == left
+
+
 def test_a_build_is_found_by_what_names_it_alone(tmp_path: Path, shelf: Shelf) -> None:
     with pytest.raises(BakeryError, match="no build is recorded yet"):
         shelf.find("last")
