@@ -9,10 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from bakery.history.lines import parse
-from bakery.history.shelf import EVENTS, FACTS, LOGS, RESULT, BuildSummary, read_json
+from bakery.history.shelf import EVENTS, FACTS, LOGS, RESULT, UNREADABLE, BuildSummary, finite, read_json
 from bakery.values import frozen
 from engine.digests import Digest
 from engine.events import Change, Decided, How
+
+_FAR = 100_000
+"""A vertex's number is never so far beyond those that are known: it is damaged then, and would cost memory."""
+
+
+_FORMS = {"command": list, "files": list, "machine": dict, "git": dict, "ci": dict, "targets": dict}
 
 
 @frozen
@@ -148,6 +154,14 @@ class RecordedBuild:
     result: Mapping[str, Any]
     """`result.json` as it is; empty without one."""
 
+    def check(self) -> None:
+        """Raises one of UNREADABLE if what others rely on is not there."""
+        _ = self.targets, self.vertices, self.ended
+        for name, kind in _FORMS.items():
+            if not isinstance(self.facts.get(name, kind()), kind):
+                raise TypeError(name)
+        _ = [(file["name"], file["sha256"]) for file in self.facts.get("files", ())]
+
     @property
     def id(self) -> str:
         """Its ID."""
@@ -186,22 +200,25 @@ class RecordedBuild:
     def ended(self) -> float:
         """When it ended, or was last heard of."""
         if self.result:
-            return float(self.result["ended"])
+            return finite(self.result["ended"])
         return max((vertex.left for vertex in self.vertices if vertex.left), default=self.began)
 
     def logs(self, vertex: RecordedVertex | None = None) -> Iterator[tuple[RecordedVertex, LogLine]]:
         """What a vertex wrote, or all of them, line by line, in the order of the ends of the lines."""
         open_: dict[tuple[int, int], LogLine] = {}
         for line in _lines(self.path / LOGS):
-            number = int(line[1])
-            if number >= len(self.vertices) or (vertex is not None and number != vertex.number):
-                continue
-            owner = self.vertices[number]
-            if line[0] == "gap":
-                yield owner, LogLine(0.0, 0, b"", int(line[2]))
-            elif line[0] == "log":
-                for whole in _whole(open_, number, float(line[2]), int(line[3]), line[4]):
-                    yield owner, whole
+            try:
+                number = int(line[1])
+                if not 0 <= number < len(self.vertices) or (vertex is not None and number != vertex.number):
+                    continue
+                if line[0] == "gap":
+                    found = [LogLine(0.0, 0, b"", int(line[2]))]
+                else:
+                    found = _whole(open_, number, finite(line[2]), int(line[3]), str(line[4]))
+            except UNREADABLE:
+                continue  # damaged: the other lines are still worth reading
+            for whole in found:
+                yield self.vertices[number], whole
         for (number, _), rest in open_.items():
             yield self.vertices[number], rest
 
@@ -226,7 +243,7 @@ class _Reader:
         for line in _lines(self._path):
             try:
                 self._play(line)
-            except (IndexError, TypeError, ValueError):
+            except UNREADABLE:
                 continue  # of another version, or damaged: what is readable still is
         for number, starts in self._open.items():
             vertex = self._vertex(number)
@@ -234,6 +251,8 @@ class _Reader:
         return [self._vertex(number) for number in range(max(self._found, default=-1) + 1)]
 
     def _vertex(self, number: int) -> RecordedVertex:
+        if not 0 <= number <= len(self._found) + _FAR:
+            raise ValueError(number)
         if number not in self._found:
             self._found[number] = RecordedVertex(number, "", "")
         return self._found[number]
@@ -250,24 +269,28 @@ class _Reader:
             case "known":
                 self._know(vertex, *rest)
             case "hit":
-                self._latest = max(self._latest, float(rest[0]))
-                vertex.cached, vertex.ended = not vertex.intervals, float(rest[0])
+                self._latest = max(self._latest, finite(rest[0]))
+                vertex.cached, vertex.ended = not vertex.intervals, finite(rest[0])
             case "start":
-                self._latest = max(self._latest, float(rest[0]))
-                self._open.setdefault(number, []).append(float(rest[0]))
+                self._latest = max(self._latest, finite(rest[0]))
+                self._open.setdefault(number, []).append(finite(rest[0]))
                 vertex.cached = False
             case "end":
-                self._end(vertex, *rest)
+                time, error, cancelled = rest
+                self._end(vertex, finite(time), str(error), bool(cancelled))
             case "move":
-                self._latest = max(self._latest, float(rest[4]))
-                vertex.moves.append(Moved(*rest))
+                part, size, total, began, ended, *completed = rest
+                self._latest = max(self._latest, finite(ended))
+                times = finite(began), finite(ended)
+                vertex.moves.append(Moved(str(part), int(size), int(total), *times, *map(bool, completed)))
             case "why":
                 how, cause, changes, more = rest
-                found = tuple(Change(*change) for change in changes)
-                vertex.decided = Decided(Digest(vertex.digest), How(how), cause, found, more)
+                found = tuple(_change(*change) for change in changes)
+                vertex.decided = Decided(Digest(vertex.digest), How(how), str(cause), found, int(more))
             case "warn":
                 short, detail, url, level, file, place = rest
-                vertex.warnings.append(RecordedWarning(short, tuple(detail), url, level, file, place))
+                texts = tuple(map(str, detail))
+                vertex.warnings.append(RecordedWarning(str(short), texts, str(url), int(level), str(file), place))
 
     def _know(
         self,
@@ -280,9 +303,9 @@ class _Reader:
         group_name: str = "",
         weak: bool = False,
     ) -> None:
-        vertex.digest, vertex.name, vertex.inputs = digest, group_name or name, tuple(inputs)
+        vertex.digest, vertex.name, vertex.inputs = str(digest), str(group_name or name), tuple(map(int, inputs))
         vertex.targets = tuple(dict.fromkeys(vertex.targets + self._owners.get(owners, ())))
-        vertex.group, vertex.weak = group, weak
+        vertex.group, vertex.weak = str(group), bool(weak)
 
     def _end(self, vertex: RecordedVertex, time: float, error: str, cancelled: bool) -> None:
         starts = self._open.get(vertex.number)
@@ -294,6 +317,10 @@ class _Reader:
         vertex.cached, vertex.error, vertex.cancelled, vertex.ended = False, error, cancelled, time
 
 
+def _change(kind: object, name: object, before: object, after: object) -> Change:
+    return Change(str(kind), str(name), None if before is None else str(before), None if after is None else str(after))
+
+
 def _lines(path: Path) -> Iterator[list[Any]]:
     try:
         text = path.read_text(encoding="ascii", errors="replace")
@@ -302,18 +329,18 @@ def _lines(path: Path) -> Iterator[list[Any]]:
     return parse(text)
 
 
-def _whole(
-    open_: dict[tuple[int, int], LogLine], number: int, time: float, stream: int, text: str
-) -> Iterator[LogLine]:
+def _whole(open_: dict[tuple[int, int], LogLine], number: int, time: float, stream: int, text: str) -> list[LogLine]:
     """The lines that a piece of a log completes. A line has the time of its beginning."""
     first, *rest = text.encode("utf-8", "surrogateescape").split(b"\n")
     held = open_.pop((number, stream), None)
     held = LogLine(held.time, stream, held.text + first) if held else LogLine(time, stream, first)
+    found: list[LogLine] = []
     for piece in rest:
-        yield held
+        found.append(held)
         held = LogLine(time, stream, piece)
     if held.text:
         open_[number, stream] = held
+    return found
 
 
 def _target(
@@ -325,7 +352,7 @@ def _target(
         name,
         facts,
         str(ended["outcome"]),
-        float(ended["seconds"]),
+        finite(ended["seconds"]),
         int(ended["steps"]),
         int(ended["hits"]),
         ended.get("metadata", {}),

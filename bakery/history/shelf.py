@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 import os
 import re
 import shutil
@@ -25,6 +26,10 @@ BUILDS, FACTS, EVENTS, LOGS, RESULT = "builds", "facts.json", "events.jsonl", "l
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _LAST = re.compile(r"last(?:~(\d+))?")
 _WORST = ("failed", "cancelled", "not started", "succeeded", "cached")
+
+
+UNREADABLE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+"""What reading something raises that is not as we wrote it."""
 
 
 @frozen
@@ -106,7 +111,12 @@ class Shelf:
         summary = self._summary(id_)
         if summary is None:
             raise BakeryError.of(f"the record of build {id_} cannot be read", hint=f"bakery history rm {id_}")
-        return read_build(self._folder / id_, summary)
+        build = read_build(self._folder / id_, summary)
+        try:
+            build.check()
+        except UNREADABLE:
+            raise BakeryError.of(f"the record of build {id_} is damaged", hint=f"bakery history rm {id_}") from None
+        return build
 
     def before(self, id_: str) -> str | None:
         """The build before one that was made in the same folder for one of the same targets, if there is any."""
@@ -174,8 +184,16 @@ class Shelf:
             return None
         try:
             return _summary(folder, facts, result)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except UNREADABLE:
             return None
+
+
+def finite(value: Any) -> float:
+    """A number. Raises TypeError or ValueError for what is none, or not finite."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(value)
+    return number
 
 
 def _bytes_in(folder: Path) -> int:
@@ -195,7 +213,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _summary(folder: Path, facts: Mapping[str, Any], result: Mapping[str, Any] | None) -> BuildSummary:
-    began = float(facts["began"])
+    began = finite(facts["began"])
     targets: Mapping[str, Any] = (result or {}).get("targets", {})
     outcomes = Counter(str(target["outcome"]) for target in targets.values())
     git: Mapping[str, Any] = facts.get("git", {})
@@ -203,8 +221,8 @@ def _summary(folder: Path, facts: Mapping[str, Any], result: Mapping[str, Any] |
         id=folder.name,
         state=_state(folder, result, outcomes),
         began=began,
-        seconds=max(0.0, float(result["ended"]) - began) if result else 0.0,
-        targets=tuple(facts["targets"]),
+        seconds=max(0.0, finite(result["ended"]) - began) if result else 0.0,
+        targets=tuple(map(str, facts["targets"])),
         outcomes=dict(outcomes),
         steps=sum(int(target["steps"]) for target in targets.values()),
         hits=sum(int(target["hits"]) for target in targets.values()),
