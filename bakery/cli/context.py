@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -48,12 +48,32 @@ def ls(form: str, **options: Any) -> None:
         for name, target in project.targets.items()
         if target.requested
     }
+    fetched = [(name, *one) for name in found for one in _fetched(lowered[name].request.options)]
     if form == "json":
         documents = [_document(name, one) for name, listings in found.items() for one in listings]
+        documents += [{"target": name, "context": context, "fetchedFrom": url} for name, context, url in fetched]
         click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
     else:
         texts = [_table(name, one) for name, listings in found.items() for one in listings]
-        click.echo("\n".join(texts) or "No target has a folder as context.\n", nl=False)
+        texts += [_fetched_text(*one) for one in fetched]
+        click.echo("\n".join(texts) or "No target has files as context.\n", nl=False)
+
+
+def _fetched(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The contexts of a target that are repositories or downloads: their names and addresses."""
+    from bakery.graph.frontend_request import is_remote
+    from engine.sources.downloads import redacted
+
+    for key, value in options.items():
+        name = "context" if key == "context" else key.removeprefix("context:")
+        if (key == "context" or key.startswith("context:")) and is_remote(value):
+            yield name, redacted(value)
+
+
+def _fetched_text(target: str, context: str, url: str) -> str:
+    return (
+        f"{target}: context {context} ({url})\n  is fetched, so all its files are offered: no .dockerignore applies\n"
+    )
 
 
 def _document(target: str, listing: ContextListing) -> dict[str, Any]:

@@ -91,3 +91,17 @@ def test_a_table_tells_the_same(project: Path) -> None:
     assert "uses 3 files of 9B" in text
     assert "  yes   4B    src/main.py\n" in text
     assert "  .dockerignore:3  **/*.md  6B    src/readme.md\n" in text
+
+
+def test_what_is_fetched_is_named_without_its_password(project: Path) -> None:
+    (project / "docker-bake.hcl").write_text(
+        'target "default" {\n'
+        '  dockerfile-inline = "FROM scratch\\nCOPY --from=src a /\\n"\n'
+        '  contexts = { src = "https://me:secret@web.example/a.git#main" }\n'
+        "}\n"
+    )
+    url = "https://me:xxxxx@web.example/a.git#main"
+    assert listed(project)[-1] == {"target": "default", "context": "src", "fetchedFrom": url}
+    assert ls(project).endswith(
+        f"default: context src ({url})\n  is fetched, so all its files are offered: no .dockerignore applies\n"
+    )
