@@ -93,6 +93,9 @@ _PRINTED = (
 ATTRIBUTES: dict[str, Attribute] = {attribute.name: attribute for attribute in _PRINTED}
 """By name as files spell it, in the order in which `--print` shows them."""
 
+OWN_ATTRIBUTES = frozenset({"combine"})
+"""Attributes of bakery's own files: elsewhere they mean what they mean to the peer, which is nothing."""
+
 RESOURCE_TEXTS = ("memory", "memory-swap", "cpuset-cpus", "cpuset-mems")
 RESOURCE_NUMBERS = ("cpu-shares", "cpu-period", "cpu-quota")
 RESOURCE_ORDER = ("memory", "memory-swap", "cpu-shares", "cpu-period", "cpu-quota", "cpuset-cpus", "cpuset-mems")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import field
 from typing import TypeVar
 
-from bakery.config.attributes import ATTRIBUTES
+from bakery.config.attributes import ATTRIBUTES, OWN_ATTRIBUTES
 from bakery.config.edits import NAMES
 from bakery.config.hcl.syntax import Attribute, Block, Body
 from bakery.diagnostics import BakeryError, Diagnostic, Severity, SourceFile, Span, did_you_mean
@@ -164,8 +164,8 @@ class Definition:
 
 def known_attributes(block_type: str, dialect: Dialect) -> frozenset[str]:
     """The attributes that a block of a type may have."""
-    if block_type == "target" and dialect.own:
-        return _KNOWN["target"] | NAMES.keys()
+    if block_type == "target":
+        return _KNOWN["target"] | NAMES.keys() if dialect.own else _KNOWN["target"] - OWN_ATTRIBUTES
     return _KNOWN[block_type]
 
 

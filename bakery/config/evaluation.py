@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bakery.config.attributes import ATTRIBUTES
+from bakery.config.attributes import ATTRIBUTES, OWN_ATTRIBUTES
 from bakery.config.decode import absent_value, check_portable, fit, plain, reference_value, unsuitable
 from bakery.config.definition import Definition, Problems, missing
 from bakery.config.edits import NAMES, Edit
@@ -109,9 +109,10 @@ class Blocks:
     def draft_values(self, target: Expanded, problems: Problems) -> dict[str, Any]:
         """What one block sets, as a draft holds it; what is wrong goes to `problems`."""
         found: dict[str, Any] = {}
+        own = target.source.origin.dialect.own
         for name, attribute in target.source.block.body.attributes.items():
             known = ATTRIBUTES.get(name)
-            if known is None:
+            if known is None or (name in OWN_ATTRIBUTES and not own):
                 continue
             try:
                 value = self.value(target, name)

@@ -36,7 +36,7 @@ def bakery(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def project(folder: Path, text: str = FILE) -> Path:
-    (folder / "docker-bake.hcl").write_text(text)
+    (folder / "bakery.hcl").write_text(text)
     (folder / "a").write_text("a")
     return folder
 

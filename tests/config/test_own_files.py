@@ -82,6 +82,14 @@ def test_a_portable_file_only_warns_of_them(write: Write) -> None:
     assert project.warnings[0].summary == "Unknown attribute in target"
 
 
+def test_a_portable_file_combines_nothing(write: Write) -> None:
+    folder = write(**{"docker-bake_hcl": BASE + 'target "app" {\n  combine = ["base"]\n}\n'})
+    project = loaded(folder, "app")
+    assert [*project.targets] == ["app"]
+    assert project.targets["app"].combine == ()
+    assert project.warnings[0].summary == "Unknown attribute in target"
+
+
 def test_a_misspelled_attribute_is_an_error_in_an_own_file(write: Write) -> None:
     folder = write(bakery_hcl='target "app" {\n  tagz = ["a"]\n}\n')
     with pytest.raises(BakeryError) as caught:
