@@ -1,4 +1,4 @@
-"""Red Hat's, SUSE's and their children's packages: rpm's database in SQLite, the only form made since 2020.
+"""Red Hat's, SUSE's and their children's packages: rpm's database, in SQLite or one of the older forms.
 
 A row's blob is a header: two counts (big endian), so many index entries of 16 bytes (tag, type, offset, count), and the
 data they point into (rpm-software-management.github.io/rpm/manual/format_header.html).
@@ -15,10 +15,14 @@ from engine.attestations.purl import purl
 from engine.attestations.sbom.package import Package
 from engine.attestations.sbom.records import read_bytes
 from engine.attestations.sbom.release import Release
+from engine.attestations.sbom.rpm_databases import berkeley_headers, ndb_headers
 from engine.tree import Tree
 
+_SQLITE, _NDB, _BERKELEY = "rpmdb.sqlite", "Packages.db", "Packages"
 DATABASES = frozenset(
-    ("/var/lib/rpm/rpmdb.sqlite", "/usr/lib/sysimage/rpm/rpmdb.sqlite", "/usr/share/rpm/rpmdb.sqlite")
+    f"{folder}/{name}"
+    for folder in ("/var/lib/rpm", "/usr/lib/sysimage/rpm", "/usr/share/rpm")
+    for name in (_SQLITE, _NDB, _BERKELEY)
 )
 _NAME, _VERSION, _RELEASE, _EPOCH, _VENDOR, _LICENSE, _URL, _ARCH, _SOURCE = (
     1000, 1001, 1002, 1003, 1011, 1014, 1020, 1022, 1044,
@@ -29,8 +33,15 @@ _MAX_DATABASE = 512 << 20
 
 def packages(release: Release, tree: Tree, path: str) -> Iterator[Package]:
     """The packages that are installed; nothing if the database cannot be read."""
+    data = read_bytes(tree, path, _MAX_DATABASE)
+    for blob in _HEADERS[path.rpartition("/")[2]](data):
+        if package := _package(_tags(blob), release, path):
+            yield package
+
+
+def _sqlite_headers(data: bytes) -> Iterator[bytes]:
     with tempfile.NamedTemporaryFile(suffix=".sqlite") as copy:
-        copy.write(read_bytes(tree, path, _MAX_DATABASE))
+        copy.write(data)
         copy.flush()
         try:
             # Immutable: the copy has no journal beside it, and needs none.
@@ -39,9 +50,10 @@ def packages(release: Release, tree: Tree, path: str) -> Iterator[Package]:
             connection.close()
         except sqlite3.Error:
             return
-    for blob in rows:
-        if isinstance(blob, bytes) and (package := _package(_tags(blob), release, path)):
-            yield package
+    yield from (row for row in rows if isinstance(row, bytes))
+
+
+_HEADERS = {_SQLITE: _sqlite_headers, _NDB: ndb_headers, _BERKELEY: berkeley_headers}
 
 
 def _package(tags: dict[int, str], release: Release, path: str) -> Package | None:

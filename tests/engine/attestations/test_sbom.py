@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import random
 import re
 import sqlite3
 import struct
@@ -118,6 +120,40 @@ def test_rpm(tmp_path: Path) -> None:
         "pkg:rpm/fedora/shadow-utils@4.15-1?arch=x86_64&distro=fedora-40&epoch=2",
     ]
     assert found(tmp_path / "other", {"var/lib/rpm/rpmdb.sqlite": b"not a database"}) == []
+
+
+def test_rpm_in_a_berkeley_hash(tmp_path: Path) -> None:
+    # Two packages made by rpmbuild, their headers put into a hash by Berkeley DB's own db_load.
+    content = gzip.decompress((Path(__file__).parent / "data/Packages.gz").read_bytes())
+    files = {"etc/os-release": "ID=centos\nVERSION_ID=7\n", "var/lib/rpm/Packages": content}
+    assert purls(found(tmp_path, files)) == [
+        f"pkg:rpm/centos/{name}@1.2-3?arch=noarch&distro=centos-7&epoch=4&upstream=cake-1.2-3.src.rpm"
+        for name in ("cake", "cake-extra")
+    ]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_damaged_berkeley_hash_ends_the_reading_not_the_build(tmp_path: Path, seed: int) -> None:
+    content = bytearray(gzip.decompress((Path(__file__).parent / "data/Packages.gz").read_bytes()))
+    dice = random.Random(seed)
+    for _ in range(40):
+        content[dice.randrange(24, len(content))] = dice.randrange(256)
+    damaged = bytes(content[: dice.randrange(len(content) // 2, len(content) + 1)])
+    assert len(found(tmp_path, {"var/lib/rpm/Packages": damaged})) <= 2
+
+
+def test_rpm_in_ndb(tmp_path: Path) -> None:
+    header = rpm_header({1000: "bash", 1001: "5.2", 1002: "1.1", 1022: "x86_64"})
+    slots = [(b"Slot", 1, 256, 1), (b"Slot", 2, 0, 0), (b"Slot", 3, 1 << 30, 1), (b"Slot", 4, 256, 1)]
+    page = struct.pack("<4sIIIIIII", b"RpmP", 0, 1, 1, 5, 0, 0, 0)
+    page += b"".join(struct.pack("<4sIII", *slot) for slot in slots)
+    blob = struct.pack("<4sIII", b"BlbS", 1, 1, len(header)) + header + b"tail"
+    files = {
+        "etc/os-release": "ID=opensuse-leap\nVERSION_ID=15.6\n",
+        "usr/lib/sysimage/rpm/Packages.db": page.ljust(4096, b"\0") + blob,
+    }
+    assert purls(found(tmp_path, files)) == ["pkg:rpm/opensuse-leap/bash@5.2-1.1?arch=x86_64&distro=opensuse-leap-15.6"]
+    assert found(tmp_path / "other", {"usr/lib/sysimage/rpm/Packages.db": b"RpmP" + bytes(5000)}) == []
 
 
 def test_python_and_node(tmp_path: Path) -> None:
