@@ -127,8 +127,8 @@ def _sandbox_checks(folder: Path) -> Iterator[Check]:
     except EngineError:
         return  # told already
     try:
-        find_runtime("", state)
-        yield Check("sandbox", "ok", "bubblewrap is there")
+        runtime = find_runtime("", state)
+        yield Check("sandbox", "ok", f"steps run with the runtime {runtime.name}")
     except EngineError as error:
         yield Check("sandbox", "problem", error.message, error.hint)
     snapshots = SnapshotStore(state)

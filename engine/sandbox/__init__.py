@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def find_runtime(name: str, state: State) -> Runtime:
-    """A runtime by its name (`native`, `bubblewrap`, `crun`, `runc`), bubblewrap if empty.
+    """A runtime by its name (`native`, `bubblewrap`, `crun`, `runc`); empty for the default.
 
     Raises:
         UnsupportedError: where it is not installed, or not known.

@@ -10,7 +10,6 @@ from engine.sandbox.contract import Runtime
 from engine.state import State
 
 NAMES = ("native", "bubblewrap", "crun", "runc")
-_DEFAULT = "bubblewrap"
 
 
 def find_runtime(name: str, state: State) -> Runtime:
@@ -19,7 +18,7 @@ def find_runtime(name: str, state: State) -> Runtime:
     Raises:
         UnsupportedError: where it is not installed, or not known.
     """
-    name = name or _DEFAULT
+    name = name or default()
     if name == "native":
         from engine.sandbox.native import Native, check_support
 
@@ -36,6 +35,17 @@ def find_runtime(name: str, state: State) -> Runtime:
 
     sweep()  # runc cannot remove its groups when it is killed
     return OCIRuntime(name, binary, WorkFolder(state.work))
+
+
+def default() -> str:
+    """The runtime that is used when none is asked for: `native` if this machine's kernel is new enough for it."""
+    from engine.sandbox.native import check_support
+
+    try:
+        check_support()
+    except UnsupportedError:
+        return "bubblewrap"
+    return "native"
 
 
 def find_binary(name: str) -> Path:

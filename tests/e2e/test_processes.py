@@ -8,6 +8,9 @@ import signal
 import subprocess
 import time
 from base64 import b64decode
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from support.program import Program, Run
@@ -140,3 +143,31 @@ def test_a_signal_asks_what_is_waited_for(project: Program) -> None:
     for process in (first, second):
         process.send_signal(signal.SIGINT)
     assert [end(first).code, end(second).code] == [130, 130]
+
+
+@pytest.mark.parametrize("user", ["0", "1234"])
+def test_a_killed_build_leaves_no_process_of_a_step(project: Program, user: str) -> None:
+    seconds = f"9{int.from_bytes(os.urandom(3), 'big')}"
+    write(project, f"FROM base\nARG N\nUSER {user}\nRUN sleep {seconds} & sleep {seconds}; true\n")
+    process = start(project, "t0")
+    wait_until(lambda: len(sleepers(seconds)) == 2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    wait_until(lambda: not sleepers(seconds))
+
+
+def sleepers(seconds: str) -> list[Path]:
+    """The processes of this machine that sleep for so long."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if (folder / "cmdline").read_bytes() == f"sleep\0{seconds}\0".encode():
+                found.append(folder)
+    return found
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
