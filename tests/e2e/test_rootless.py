@@ -141,13 +141,14 @@ def test_steps_of_a_user_pass_the_tests_of_steps(user: OrdinaryUser, runtime: st
         pytest.skip(f"{runtime} is missing")
     enter = "from engine.snapshots import user_namespace; user_namespace.enter()"
     chosen = "capabilities or escape or users_are or secret_is_a_file or what_a_step_writes or network_none"
-    chosen += " or reach_beyond_a_step or within_reach or nowhere_for or leads_no_mount or gets_nodes"
+    chosen += " or test_death or reach_beyond_a_step or within_reach or nowhere_for or leads_no_mount or gets_nodes"
     script = f"import sys; {enter}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
     engine = Path(__file__).parents[1] / "engine"
     tests = [
         str(engine / "ops/test_exec.py"),
         str(engine / "ops/test_devices.py"),
         str(engine / "sandbox/test_escape.py"),
+        str(engine / "sandbox/test_death.py"),
     ]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", f"{runtime} and ({chosen})", *tests]
     done = user.run(user.python, "-c", script, *options)
