@@ -209,8 +209,8 @@ def _limits(calls: Calls, step: Step) -> None:
 def _identity(calls: Calls, step: Step, capabilities: frozenset[str]) -> None:
     for number in range(_last_capability() + 1):
         if number >= len(CAPABILITIES) or CAPABILITIES[number] not in capabilities:
-            calls.must("cannot drop a capability", "prctl", _PR_CAPBSET_DROP, number, 0, 0, 0)
-    calls.must("cannot clear capabilities", "prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+            calls.must("cannot drop a capability", "prctl", _PR_CAPBSET_DROP, number)
+    calls.must("cannot clear capabilities", "prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     groups = struct.pack(f"<{len(step.groups)}I", *step.groups)
     if user_namespace.ids() is Ids.SINGLE:  # then there are no groups to set, and the attempt is refused
         calls.may("setgroups", len(step.groups), groups)

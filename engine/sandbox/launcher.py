@@ -125,7 +125,10 @@ class Launcher:
         self._skips: dict[int, int] = {}
 
     def call(self, name: str, *arguments: Argument, failure: int = 0) -> None:
-        """Adds a call; if it fails, the process ends with the exit code `failure`, or goes on if that is 0."""
+        """Adds a call; if it fails, the process ends with the exit code `failure`, or goes on if that is 0.
+
+        Arguments that are left out are 0.
+        """
         self._rows.append((name, arguments, failure))
 
     def fork(self, flags: int, failure: int) -> int:
