@@ -163,7 +163,7 @@ class Engine:
 
     async def _settle(self, request: BuildRequest) -> BuildResult:
         house, survey = self._house, self._begin(request)
-        exchange = survey.exchange
+        self._survey, exchange = survey, survey.exchange
         order = list(walk(request.vertices, survey.roots))
         prepared = await prepare(request.vertices, order, survey.roots, survey.workshop, importer=survey.how.importer)
         self._survey = replace(survey, prepared=prepared)

@@ -51,6 +51,7 @@ class Workshop:
         self._step_network = request.step_network if request else StepNetwork.SHARED
         self._shell = request.shell if request else None
         self._operations: dict[Digest, Operation] = {}
+        self._resolved: dict[Digest, Resolved] = {}
         self._sources_of: dict[LayerID, Vertex] = {}
         self.records = RecordStore(house.state)
 
@@ -58,8 +59,11 @@ class Workshop:
         self._house.listener(event)
 
     async def resolve(self, vertex: Vertex) -> Resolved:
-        """What a source vertex means now."""
-        resolved = await open_source(vertex, self._house.sources).resolve()
+        """What a source vertex means now: for one solve the same, however often it is asked."""
+        resolved = self._resolved.get(vertex.digest)
+        if resolved is None:
+            resolved = await open_source(vertex, self._house.sources).resolve()
+            self._resolved[vertex.digest] = resolved
         if isinstance(resolved.result, Snapshot):
             self._sources_of |= dict.fromkeys(resolved.result.layers, vertex)
         return resolved

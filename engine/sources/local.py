@@ -37,6 +37,7 @@ class LocalView:
         self._filtered = bool(self._include or self._exclude)
         self._folders: dict[str, tuple[Match, Match]] = {"": (TOP, TOP)}
         self._inhabited: dict[str, bool] = {"": True}
+        self._listed: dict[str, Mapping[str, Entry]] = {}
 
     def lstat(self, path: str) -> Entry | None:
         """The entry at a path, links not followed; None if there is none, or the filters hide it."""
@@ -45,6 +46,9 @@ class LocalView:
         if entry is None or not self._filtered or not inside:
             return entry
         parent, _, name = inside.rpartition("/")
+        listed = self._listed.get(parent)
+        if listed is not None:
+            return listed.get(name)
         return entry if self._shows(parent, name, entry) else None
 
     def names(self, path: str) -> Sequence[str]:
@@ -59,10 +63,14 @@ class LocalView:
     def entries(self, path: str) -> Iterable[tuple[str, Entry]]:
         """The names in a folder that is there, with what `lstat` says of each. Raises OSError."""
         inside = path[1:]
-        entries = self.folder.entries(inside).items()
+        entries = self.folder.entries(inside)
         if not self._filtered:
-            return entries
-        return [(name, entry) for name, entry in entries if self._shows(inside, name, entry)]
+            return entries.items()
+        listed = self._listed.get(inside)
+        if listed is None:
+            shown = {name: entry for name, entry in entries.items() if self._shows(inside, name, entry)}
+            listed = self._listed.setdefault(inside, shown)
+        return listed.items()
 
     def readlink(self, path: str) -> str:
         """The target of a symbolic link, as written."""
