@@ -61,8 +61,8 @@ _RESULT = (
 )
 
 _KEYS = (
-    click.option("no_cache", "--no-cache", metavar="BOOL", is_flag=False, flag_value="true", help="Use no cache."),
-    click.option("pull", "--pull", metavar="BOOL", is_flag=False, flag_value="true", help="Ask for newer images."),
+    click.option("no_cache", "--no-cache", metavar="[=BOOL]", is_flag=False, flag_value="true", help="Use no cache."),
+    click.option("pull", "--pull", metavar="[=BOOL]", is_flag=False, flag_value="true", help="Ask for newer images."),
     click.option("locked", "--locked", is_flag=True, help="Use exactly the images, commits and files in bakery.lock."),
     click.option("allow", "--allow", multiple=True, metavar="GRANT", help="Grant network.host, ssh, fs.read=PATH, …"),
     click.option("policy", "--policy", multiple=True, metavar="VALUE", help="Policy: disabled, strict=…, log-level=…"),

@@ -12,6 +12,7 @@ import click
 from bakery.cli import examples
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import debug_options, load_request
+from bakery.cli.switches import SwitchCommand
 
 if TYPE_CHECKING:
     from bakery.config.target import Project
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from engine.request import BuildRequest, BuildResult, Shell
 
 
-@click.command("debug", epilog=examples.DEBUG)
+@click.command("debug", cls=SwitchCommand, epilog=examples.DEBUG)
 @click.argument("place", metavar="TARGET[/STEP]")
 @debug_options
 def debug(place: str, **options: Any) -> int:

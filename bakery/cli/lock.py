@@ -9,6 +9,7 @@ import click
 
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
+from bakery.cli.switches import SwitchCommand
 
 if TYPE_CHECKING:
     from bakery.lock import Meanings
@@ -21,7 +22,7 @@ Examples:
   bakery build --locked    build with exactly what is in bakery.lock"""
 
 
-@click.command("lock", epilog=_EXAMPLES)
+@click.command("lock", cls=SwitchCommand, epilog=_EXAMPLES)
 @lower_options
 @click.option("update", "--update", is_flag=True, help="Look at everything anew, and forget what is not used any more.")
 @click.option("check", "--check", is_flag=True, help="Change nothing; exit with 1 if the lock is not up to date.")

@@ -11,6 +11,7 @@ import click
 
 from bakery.cli.apply_settings import apply_settings
 from bakery.cli.build_options import load_request, lower_options
+from bakery.cli.switches import SwitchCommand
 
 if TYPE_CHECKING:
     from bakery.graph.verify import Verdict
@@ -21,7 +22,7 @@ Examples:
   bakery verify --times app    the times of files and layers must be the same, too"""
 
 
-@click.command("verify", epilog=_EXAMPLES)
+@click.command("verify", cls=SwitchCommand, epilog=_EXAMPLES)
 @lower_options
 @click.option("times", "--times", is_flag=True, help="Times must be the same, too; without this they are set aside.")
 @click.option("form", "--format", type=click.Choice(["text", "json"]), default="text", help="How to write it.")

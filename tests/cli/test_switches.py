@@ -6,6 +6,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from bakery.cli.app import cli
+from bakery.cli.manual import commands
 from bakery.cli.switches import SwitchCommand
 
 
@@ -30,3 +32,9 @@ def attempt(no_cache: str | None, push: bool, targets: tuple[str, ...]) -> None:
 )
 def test_a_switch_never_takes_a_target_for_its_value(arguments: list[str], said: str) -> None:
     assert CliRunner().invoke(attempt, arguments).output == f"{said}\n"
+
+
+def test_every_command_with_switches_has_them_so() -> None:
+    for context in commands(cli, click.Context(cli, info_name="bakery")):
+        if any(parameter.name == "no_cache" for parameter in context.command.params):
+            assert isinstance(context.command, SwitchCommand), context.command_path
