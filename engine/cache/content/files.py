@@ -19,6 +19,8 @@ from engine.sources.local import LocalView
 from engine.state import State
 from engine.tree import Entry
 
+_LITTLE = 200
+"""Rows that are read at once, whatever is asked for: that costs less than to ask twice."""
 _PATHS = 16
 """Paths of one folder that are asked for one by one."""
 _FEW, _PIECE = 1000, 1 << 16
@@ -41,6 +43,8 @@ class KnownFiles:
         """Reads what is known of a path and all below it, at once; of the whole folder when there are many paths."""
         if path in self._prepared or "/" in self._prepared:
             return
+        if not self._prepared and self._prepare_little():
+            return
         if len(self._prepared) == _PATHS:
             path = "/"
         self._prepared.add(path)
@@ -57,6 +61,17 @@ class KnownFiles:
                 path,
             )
         self._known.update((name, (version, digest)) for name, version, digest in rows)
+
+    def _prepare_little(self) -> bool:
+        """Reads all that is known of the folder, unless that is much."""
+        rows = self._state.query(
+            "SELECT path, version, digest FROM files WHERE folder = ? LIMIT ?", self._name, _LITTLE + 1
+        )
+        if len(rows) > _LITTLE:
+            return False
+        self._prepared.add("/")
+        self._known.update((name, (version, digest)) for name, version, digest in rows)
+        return True
 
     def find(self, path: str, version: str) -> str | None:
         """The digest of a path, if it is still what it was."""

@@ -14,7 +14,7 @@ from engine.cache.content.contents import Contents
 from engine.cache.content.errors import MissingError, missing
 from engine.cache.content.header import EMPTY
 from engine.digests import sha256
-from engine.errors import SourceError
+from engine.errors import EngineError, SourceError
 from engine.ops.contract import Selection
 from engine.results import LocalTree, Snapshot
 from engine.snapshots.overlay_format import overlay_format
@@ -248,3 +248,32 @@ def test_deep_folders_are_no_problem(state: State, context: Path) -> None:
         assert digest(state, context, Selection("/d"))
     finally:
         subprocess.run(["rm", "-rf", context], check=True)
+
+
+def test_what_is_known_of_small_folders_is_read_at_once(state: State, tmp_path: Path) -> None:
+    questions = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        for name in ("a", "b", "c"):
+            (folder / name).write_text(name)
+        local = LocalTree(folder, seen=Folder(folder))
+        questions += [(local, (Selection(f"/{name}"),)) for name in ("a", "b", "c", "missing")]
+    first = Contents(state).of_folders(questions)
+    assert [isinstance(each, EngineError) for each in first] == [False, False, False, True] * 2
+    statements: list[str] = []
+    with state.exclusive() as database:
+        database.set_trace_callback(statements.append)
+    fresh = {local.path: Folder(local.path) for local, _ in questions}
+    again = [(LocalTree(local.path, seen=fresh[local.path]), taken) for local, taken in questions]
+    assert Contents(state).of_folders(again)[:3] == first[:3]
+    assert sum("FROM files" in text for text in statements) == 2
+    assert not any("COMMIT" in text for text in statements), "nothing was read anew"
+
+
+def test_of_a_folder_with_many_known_files_only_what_is_asked_for_is_read(state: State, context: Path) -> None:
+    for number in range(250):
+        write(context / f"{number}", str(number))
+    whole = digest(state, context)
+    assert digest(state, context, Selection("/7")) == digest(state, context, Selection("/7"))
+    write(context / "7", "other")
+    assert digest(state, context) != whole
