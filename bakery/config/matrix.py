@@ -70,7 +70,7 @@ def _axes(expr: Expression, scope: Scope, label: Span | None) -> dict[str, tuple
     axes = {axis: _values(axis, value, label) for axis, value in matrix.raw.items()}
     if isinstance(expr, Object):
         # The order in which the axes are written decides the order of combinations; the value is sorted by key.
-        written = [str(evaluate(item.key, scope).raw) for item in expr.items]
+        written = [convert(evaluate(item.key, scope), STRING).raw for item in expr.items]
         return {axis: axes[axis] for axis in dict.fromkeys(written) if axis in axes}
     return axes
 
