@@ -22,7 +22,7 @@ from engine.concurrency import all_at_once
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.events import How
-from engine.llb.definition import Edge, Vertex, walk
+from engine.llb.definition import Edge, Place, Vertex, walk
 from engine.ops.contract import Dependency
 from engine.results import LocalTree, Snapshot
 from engine.solver.findings import Done, Findings
@@ -127,7 +127,7 @@ class Scheduler(Findings):
 
     async def _finish(self, vertex: Vertex) -> Done:
         if vertex.digest in self._facts.unresolved:
-            raise self._teller.failed(vertex, self._facts.unresolved[vertex.digest])
+            raise self._teller.failed(vertex, self._facts.unresolved[vertex.digest].at(self._users_places(vertex)))
         key = self._keys.keys.get(vertex.digest)
         if key is None:
             return await self._evaluate(vertex)
@@ -142,6 +142,11 @@ class Scheduler(Findings):
             done = await self.demand(leader)
         self._say_found(vertex, How.EQUAL)
         return done
+
+    def _users_places(self, vertex: Vertex) -> tuple[Place, ...]:
+        """Of a source that stands on no line of its own (as what ADD downloads), the lines of what takes it."""
+        users = (user for user in self._vertices.values() if any(e.vertex == vertex.digest for e in user.inputs))
+        return vertex.note.places or next((user.note.places for user in users), ())
 
     async def _evaluate(self, vertex: Vertex) -> Done:
         problem = self._keys.problems.get(vertex.digest)
