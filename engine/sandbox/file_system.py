@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -62,19 +62,19 @@ def make_file_system(calls: StepCalls, step: Step, root: Path, own_sys: bool) ->
     calls.must("cannot mount /proc", "mount", "proc", "proc", "proc", _SAFE, 0)
     _dev(calls, insecure)
     _sys(calls, insecure, own_sys)
-    binds = [mount for mount in step.mounts if isinstance(mount, BindMount)]
     with calls.first_descriptor() as free:
-        sources = {mount.dest: number for number, mount in enumerate(binds, free)}
-        for bind in binds:
-            _open(calls, bind, sources[bind.dest], insecure)
+        numbers = range(free, free + len(step.mounts))
+        for mount, number in zip(step.mounts, numbers, strict=True):
+            if isinstance(mount, BindMount):
+                _open(calls, mount, number, insecure)
     # One on the other, then the lower one away: pivot_root(2) describes it.
     calls.must("cannot change the root", "pivot_root", ".", ".")
     calls.must("cannot leave the machine's root", "umount2", ".", MNT_DETACH)
     calls.must("cannot change to the root", "chdir", "/")
     made = ["/dev", "/proc", "/sys"]
-    for mount in step.mounts:
+    for mount, number in zip(step.mounts, numbers, strict=True):
         _make_place(calls, mount, made)
-        _mount(calls, mount, sources)
+        _mount(calls, mount, number)
         made.append(mount.dest)
     if step.readonly_root:
         calls.must("cannot make the root read-only", *_set_attributes("/", MS_RDONLY))
@@ -136,13 +136,12 @@ def _make_place(calls: StepCalls, mount: BindMount | TmpfsMount, made: Sequence[
         calls.may("mknodat", AT_FDCWD, f"{path}/{last}", stat.S_IFREG | 0o644, 0)
 
 
-def _mount(calls: StepCalls, mount: BindMount | TmpfsMount, sources: Mapping[str, int]) -> None:
+def _mount(calls: StepCalls, mount: BindMount | TmpfsMount, source: int) -> None:
     problem = f"cannot mount on {mount.dest}"
     if isinstance(mount, TmpfsMount):
         data = "mode=1777" + (f",size={mount.size}" if mount.size else "")
         calls.must(problem, "mount", "tmpfs", mount.dest, "tmpfs", MS_NOSUID | MS_NODEV, data)
         return
-    source = sources[mount.dest]
     calls.must(problem, "move_mount", source, "", AT_FDCWD, mount.dest, _MOVE_FROM_DESCRIPTOR)
     calls.may("close", source)
 

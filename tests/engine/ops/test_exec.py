@@ -384,6 +384,13 @@ def test_mounts_may_lie_in_each_other_and_in_dev(kitchen: Kitchen) -> None:
     assert kitchen.left(snapshot) == []
 
 
+def test_a_mount_may_hide_what_the_sandbox_shows(kitchen: Kitchen) -> None:
+    made = kitchen.step("echo mine > /hosts")
+    snapshot = kitchen.step("cat /etc/hosts", mounts=[bind("/etc/hosts", "/hosts")], inputs=[made])
+    assert kitchen.said == b"mine\n"
+    assert kitchen.left(snapshot) == []
+
+
 def test_a_tmpfs_is_empty_limited_and_forgotten(kitchen: Kitchen) -> None:
     mounts = [
         Mount(input=-1, dest=dest, output=-1, mount_type=MountType.TMPFS, tmpfs_opt=TmpfsOpt(size))
