@@ -1,7 +1,8 @@
 """Traces of builds, sent where OpenTelemetry's usual variables say.
 
 OTEL_EXPORTER_OTLP_[TRACES_]ENDPOINT, _HEADERS, _TIMEOUT, _COMPRESSION, _PROTOCOL and _CERTIFICATE, OTEL_SERVICE_NAME,
-OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER; TRACEPARENT names the span that a build belongs to.
+OTEL_RESOURCE_ATTRIBUTES, OTEL_SDK_DISABLED, OTEL_TRACES_EXPORTER; TRACEPARENT and TRACESTATE name the span that
+a build belongs to.
 Sent over HTTP as JSON, which every collector takes beside protobuf; no other package is needed for that.
 See opentelemetry.io, "OTLP Exporter Configuration" and "Environment Variables as Context Propagation Carriers".
 """
@@ -62,7 +63,7 @@ def parent_of(env: Mapping[str, str]) -> tuple[Parent | None, bool]:
     match = _PARENT.fullmatch(env.get("TRACEPARENT", ""))
     if match is None:
         return None, True
-    return Parent(match[1], match[2]), bool(int(match[3], 16) & _SAMPLED)
+    return Parent(match[1], match[2], env.get("TRACESTATE", "")), bool(int(match[3], 16) & _SAMPLED)
 
 
 def send_trace(build: RecordedBuild, env: Mapping[str, str]) -> str:

@@ -22,16 +22,17 @@ _INTERNAL, _ERROR = 1, 2
 
 @frozen
 class Parent:
-    """The span that a build belongs to, from a `traceparent` (W3C Trace Context)."""
+    """The span that a build belongs to, from a `traceparent` with its `tracestate` (W3C Trace Context)."""
 
     trace: str
     span: str
+    state: str = ""
 
 
 def as_otlp(build: RecordedBuild, resource: Mapping[str, str], parent: Parent | None = None) -> Json:
     """An `ExportTraceServiceRequest`. `resource` describes who sends it, `service.name` among the rest."""
     trace = parent.trace if parent else _digest(build.id)[:32]
-    spans = list(_Spans(build, trace, parent.span if parent else "").all())
+    spans = list(_Spans(build, trace, parent).all())
     scope = {"name": "bakery", "version": VERSION}
     return {
         "resourceSpans": [
@@ -41,10 +42,11 @@ def as_otlp(build: RecordedBuild, resource: Mapping[str, str], parent: Parent | 
 
 
 class _Spans:
-    def __init__(self, build: RecordedBuild, trace: str, parent: str) -> None:
+    def __init__(self, build: RecordedBuild, trace: str, parent: Parent | None) -> None:
         self._build = build
         self._trace = trace
-        self._parent = parent
+        self._parent = parent.span if parent else ""
+        self._state = parent.state if parent else ""
         self._worked = [vertex for vertex in build.vertices if vertex.intervals and not vertex.weak]
 
     def all(self) -> Iterable[Json]:
@@ -94,6 +96,8 @@ class _Spans:
         }
         if parent:
             found["parentSpanId"] = parent
+        if self._state:
+            found["traceState"] = self._state
         if problem:
             found["status"] = {"code": _ERROR, "message": problem}
         return found

@@ -71,12 +71,13 @@ def spans(body: bytes) -> dict[str, dict[str, Any]]:
 
 def test_a_build_is_a_span_with_targets_and_steps_below_it(build: RecordedBuild, collector: Collector) -> None:
     env = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.address + "/", "TRACEPARENT": f"00-{TRACE}-{SPAN}-01"}
+    env["TRACESTATE"] = "vendor=x"
     assert send_trace(build, env) == ""
     ((path, headers, body),) = collector.taken
     assert (path, headers["content-type"]) == ("/v1/traces", "application/json")
     found = spans(body)
     root, api, make = found["bakery build"], found["target api"], found["[build 1/2] RUN make"]
-    assert {span["traceId"] for span in found.values()} == {TRACE}
+    assert {(span["traceId"], span["traceState"]) for span in found.values()} == {(TRACE, "vendor=x")}
     assert (root["parentSpanId"], api["parentSpanId"], make["parentSpanId"]) == (SPAN, root["spanId"], api["spanId"])
     assert int(make["endTimeUnixNano"]) - int(make["startTimeUnixNano"]) == 12_100_000_000
     assert make["status"]["code"] == 2
