@@ -52,6 +52,7 @@ class Workshop:
         self._shell = request.shell if request else None
         self._operations: dict[Digest, Operation] = {}
         self._resolved: dict[Digest, Resolved] = {}
+        self._cache_maps: dict[Digest, CacheMap] = {}
         self._sources_of: dict[LayerID, Vertex] = {}
         self.records = RecordStore(house.state)
 
@@ -70,6 +71,12 @@ class Workshop:
 
     def cache_map(self, vertex: Vertex) -> CacheMap:
         """The identity of an op vertex, with the versions of its secrets where somebody gives them versions."""
+        known = self._cache_maps.get(vertex.digest)
+        if known is None:
+            known = self._cache_maps[vertex.digest] = self._cache_map(vertex)
+        return known
+
+    def _cache_map(self, vertex: Vertex) -> CacheMap:
         found = self._operation(vertex).cache_map()
         versions = self._wishes.get(vertex.digest, Wishes()).versions(vertex)
         if not versions:
