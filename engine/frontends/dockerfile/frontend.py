@@ -94,7 +94,8 @@ def check_options(parsed: options.Options, source: Source) -> CheckOptions:
         if argument is not None:
             return lint_options.parse(argument)
         directive = directives.find("check", source.data)
-        return lint_options.parse(directive.value if directive else "")
+        # As the peer has it: a directive's value ends at the first blank.
+        return lint_options.parse(directive.value.partition(" ")[0] if directive else "")
     except BadCheckOption as error:
         what = "check options" if argument is None else f"build-arg:{_CHECK_ARG}"
         raise DefinitionError(f"failed to parse {what}: {error}") from None

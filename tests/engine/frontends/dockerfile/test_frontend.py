@@ -254,3 +254,13 @@ def test_a_message_that_says_it_has_no_hint(tmp_path: Path) -> None:
     with pytest.raises(DefinitionError, match="did you mean COPY") as caught:
         build(tmp_path, BASE + "COPPY a b\n")
     assert not caught.value.hint
+
+
+def test_check_options_end_at_a_blank_as_with_buildkit(tmp_path: Path) -> None:
+    relative = BASE + "WORKDIR x\nMAINTAINER y\n"
+    rules = [
+        w.rule for w in build(tmp_path, "# check=skip=MaintainerDeprecated, WorkdirRelativePath\n" + relative).warnings
+    ]
+    assert rules == ["WorkdirRelativePath"]
+    with pytest.raises(DefinitionError, match='invalid check option "on"'):
+        build(tmp_path, "# check=on off=1\n" + relative)
