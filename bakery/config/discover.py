@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import select
+import stat
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path, PurePath
+from typing import BinaryIO
 
 from bakery.diagnostics import BakeryError, SourceFile
 from bakery.values import frozen
 
 MAX_SIZE = 10 * 1000 * 1000
 """Bytes of one definition file."""
+
+PATIENCE = 20
+"""Seconds in which something has to come out of a pipe."""
 
 DEFAULT_NAMES = (
     "compose.yaml",
@@ -93,7 +100,7 @@ def read(name: str, cwd: Path) -> Found | None:
     try:
         if os.path.isfile(path) and path.stat().st_size > MAX_SIZE:
             raise _too_large(name)
-        with path.open("rb") as opened:
+        with _opened(path) as opened:
             data = opened.read(MAX_SIZE + 1)
     except (OSError, ValueError) as error:  # a name may have a zero byte in it
         reason = (getattr(error, "strerror", "") or "cannot be read").lower()
@@ -101,6 +108,26 @@ def read(name: str, cwd: Path) -> Found | None:
         hint = "you may not read it: look at its mode and owner" if unreadable else "check the path given with -f"
         raise BakeryError.of(f"open {name}: {reason}", hint=hint) from None
     return _found(name, data)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file, or a pipe into which somebody writes; a pipe that nobody writes into would be waited for without end."""
+    opened = open(path, "rb", opener=_at_once)  # noqa: SIM115 - the caller closes it
+    try:
+        if stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode):
+            waiting = select.poll()
+            waiting.register(opened, select.POLLIN)
+            if not waiting.poll(PATIENCE * 1000):
+                raise OSError(errno.ETIMEDOUT, f"a pipe into which nobody writes for {PATIENCE} seconds")
+        os.set_blocking(opened.fileno(), True)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def _found(name: str, data: bytes) -> Found | None:

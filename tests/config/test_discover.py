@@ -1,0 +1,44 @@
+"""Definition files that are no ordinary files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from bakery.config import discover
+from bakery.config.discover import read
+from bakery.diagnostics import BakeryError
+
+BAKE = "# a long file\n" * 20_000
+
+
+def test_a_pipe_is_read_to_its_end(tmp_path: Path) -> None:
+    pipe = tmp_path / "docker-bake.hcl"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=(BAKE,))
+    writer.start()
+    found = read("docker-bake.hcl", tmp_path)
+    writer.join()
+    assert found is not None
+    assert found.file.text == BAKE
+
+
+def test_a_pipe_of_the_shell_is_read(tmp_path: Path) -> None:
+    with subprocess.Popen(["printf", "target"], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        found = read(f"/dev/fd/{writer.stdout.fileno()}", tmp_path)
+    assert found is not None
+    assert found.file.text == "target"
+
+
+def test_a_pipe_that_nobody_writes_into_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discover, "PATIENCE", 0)
+    os.mkfifo(tmp_path / "docker-bake.hcl")
+    with pytest.raises(BakeryError, match="a pipe into which nobody writes for 0 seconds"):
+        read("docker-bake.hcl", tmp_path)
