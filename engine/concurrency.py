@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -82,6 +83,28 @@ async def all_at_once(function: Callable[[T], Awaitable[None]], items: Iterable[
             nursery.start_soon(one, item)
     if failed:
         raise failed[0]
+
+
+def shared_limiter(what: str, threads: int) -> trio.CapacityLimiter:
+    """The one limiter for `what` in this run of trio, for so many threads.
+
+    Never one for the process: a run in another thread that frees a place would wake our task in its own loop.
+    """
+    import trio
+
+    variable = _limiters()
+    try:
+        limiters = variable.get()
+    except LookupError:
+        variable.set(limiters := {})
+    return limiters.setdefault(what, trio.CapacityLimiter(threads))
+
+
+@cache
+def _limiters() -> trio.lowlevel.RunVar[dict[str, trio.CapacityLimiter]]:
+    import trio
+
+    return trio.lowlevel.RunVar("limiters")
 
 
 class Turns:

@@ -6,12 +6,15 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 import trio
 
+from engine.concurrency import shared_limiter
 from engine.errors import SPACE_HINT, StateError
+
+_WAITERS = 1000
+"""Threads that only wait for a lock must not use up those that work."""
 
 
 @asynccontextmanager
@@ -91,13 +94,7 @@ async def wait_until_free(path: Path) -> None:
         finally:
             os.close(descriptor)
 
-    await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=_waiters())
-
-
-@cache
-def _waiters() -> trio.CapacityLimiter:
-    """Threads that only wait for a lock must not use up those that work."""
-    return trio.CapacityLimiter(1000)
+    await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=shared_limiter("locks", _WAITERS))
 
 
 def _open(path: Path) -> int:

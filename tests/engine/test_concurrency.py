@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import trio
 import trio.testing
 
-from engine.concurrency import Moment, MustWait, Turns, all_at_once, in_thread, must_wait, run_now
+from engine.concurrency import Moment, MustWait, Turns, all_at_once, in_thread, must_wait, run_now, shared_limiter
 
 
 def test_what_never_waits_needs_no_trio() -> None:
@@ -122,3 +123,14 @@ def test_a_moment_that_has_come_is_not_waited_for() -> None:
             later.set()
 
     trio.run(two)
+
+
+def test_each_run_of_trio_has_limiters_of_its_own() -> None:
+    async def limiters() -> tuple[trio.CapacityLimiter, trio.CapacityLimiter, trio.CapacityLimiter]:
+        return shared_limiter("copying", 2), shared_limiter("copying", 2), shared_limiter("locks", 1000)
+
+    with ThreadPoolExecutor(2) as pool:
+        (first, again, other), (elsewhere, _, _) = pool.map(trio.run, [limiters, limiters])
+    assert first is again
+    assert (first.total_tokens, other.total_tokens) == (2, 1000)
+    assert elsewhere is not first

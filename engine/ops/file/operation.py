@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from functools import cache
 from typing import TYPE_CHECKING
 
+from engine.concurrency import shared_limiter
 from engine.errors import NO_SPACE, SPACE_HINT, EngineError, StateError, StepError
 from engine.events import Stream
 from engine.llb.definition import Vertex
@@ -16,20 +16,14 @@ from engine.ops.file.identity import cache_map
 from engine.results import Result, Snapshot
 
 if TYPE_CHECKING:
-    import trio
-
     from engine.ops.context import StepContext
     from engine.ops.file.chain import Chain
     from engine.ops.file.copier import Checkpoint
     from engine.tree import Tree
 
 
-@cache
-def _workers() -> trio.CapacityLimiter:
-    """The threads that copy. More than cores would take the interpreter from each other at every system call."""
-    import trio
-
-    return trio.CapacityLimiter(max(2, os.cpu_count() or 1))
+_THREADS = max(2, os.cpu_count() or 1)
+"""Those that copy. More than cores would take the interpreter from each other at every system call."""
 
 
 class FileOperation:
@@ -64,7 +58,7 @@ class FileOperation:
             except EngineError as error:
                 raise error.at(self._vertex.note.places, self._vertex.name) from error.__cause__
 
-        return await trio.to_thread.run_sync(work, limiter=_workers())
+        return await trio.to_thread.run_sync(work, limiter=shared_limiter("copying", _THREADS))
 
 
 class _Run:
