@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bakery.cli.open_state import open_state, root_option
+from bakery.diagnostics import BakeryError
 
 if TYPE_CHECKING:
     from engine.cache.policy import Rule
@@ -76,12 +77,7 @@ def prune(
 ) -> None:
     """Free space in the state folder. What a running build uses stays."""
     rule = _rule(everything, filters, limits)
-    if (
-        not force
-        and sys.stdin
-        and sys.stdin.isatty()
-        and not click.confirm(f"WARNING! {_WARNING}. Continue?", err=True)
-    ):
+    if not force and not _agreed():
         return
     from bakery.cli import usage_view
     from bakery.console.text import size
@@ -100,6 +96,16 @@ def prune(
         click.echo(json.dumps({"removed": json.loads(usage_view.as_json(removed)), "total": total}, indent=2))
     else:
         click.echo(f"Total:        {size(total)}")
+
+
+def _agreed() -> bool:
+    """Asks. Raises BakeryError where nobody answers, as in a CI job: silence is no yes."""
+    click.echo(f"WARNING! {_WARNING}. Continue? [y/N]: ", nl=False, err=True)
+    answer = sys.stdin.readline() if sys.stdin else ""
+    if answer:
+        return answer.strip().lower() in ("y", "yes")
+    click.echo(err=True)
+    raise BakeryError.of("nothing was removed, for nobody answered", hint="give --force to remove without being asked")
 
 
 def _rule(everything: bool, filters: tuple[str, ...], limits: dict[str, Any]) -> Rule:

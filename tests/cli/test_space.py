@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from bakery.cli.app import cli
 from bakery.cli.usage_view import ago
+from bakery.diagnostics import BakeryError
 from engine.blobs import BlobStore
 from engine.cache.records import Record, RecordStore
 from engine.errors import EngineError
@@ -47,9 +48,9 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "root"
 
 
-def run(*args: str) -> Result:
+def run(*args: str, typed: str = "") -> Result:
     """Raises what the command raises."""
-    result = CliRunner().invoke(cli, args, standalone_mode=False)
+    result = CliRunner().invoke(cli, args, input=typed, standalone_mode=False)
     if result.exception is not None:
         raise result.exception
     return result
@@ -137,6 +138,22 @@ def test_prune_takes_all_but_internal_records_and_says_what(root: Path) -> None:
     assert json.loads(run("du", "--format", "json").output) == []
 
 
+@pytest.mark.parametrize(("typed", "left"), [("n\n", 4), ("\n", 4), ("no idea\n", 4), ("y\n", 1), ("YES\n", 1)])
+def test_prune_asks_and_only_a_yes_is_one(root: Path, typed: str, left: int) -> None:
+    run("prune", typed=typed)
+    assert len(json.loads(run("du", "--format", "json").output)) == left
+
+
+def test_prune_removes_nothing_where_nobody_answers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stdin in (io.StringIO(), None):  # empty, as in a CI job; closed
+        monkeypatch.setattr("sys.stdin", stdin)
+        with pytest.raises(BakeryError) as caught:
+            cli.main(["prune"], standalone_mode=False)
+        assert caught.value.exit_code == 1
+        assert "--force" in caught.value.diagnostics[0].hint
+    assert len(json.loads(run("du", "--format", "json").output)) == 4
+
+
 def test_prune_down_to_a_size(root: Path) -> None:
     run("prune", "-f", "--filter", "type=regular", "--max-used-space", "200k")
     left = json.loads(run("du", "--format", "json", "--filter", "type=regular").output)
@@ -179,8 +196,6 @@ def test_a_cache_is_filled_from_an_archive_in_place_of_the_old_content(root: Pat
 
 
 def test_a_cache_that_is_not_there_is_an_error_with_the_one_that_was_meant(root: Path) -> None:
-    from bakery.diagnostics import BakeryError
-
     with pytest.raises(BakeryError) as caught:
         run("cache", "rm", "/root/.nmp")
     assert caught.value.diagnostics[0].hint == 'did you mean "/root/.npm"?'
