@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bakery.ci.command import SharedCache, joined, shell_text
+from bakery.ci.install import Install
 from bakery.ci.matrix import MOST_JOBS, USUAL_RUNNER, entry
 from bakery.ci.plan import Wave
 from bakery.ci.templates import render
@@ -17,10 +18,12 @@ from bakery.values import frozen
 class GitHub:
     """How the workflow is to be.
 
-    `given`: arguments of every build; `targets`: those named; `written_by`: the command that wrote it.
+    `install`: how jobs get bakery; `given`: arguments of every build; `targets`: those named; `written_by`: the
+    command that wrote it.
     """
 
     cache: SharedCache | None
+    install: Install
     given: str = ""
     targets: tuple[str, ...] = ()
     branch: str = "main"

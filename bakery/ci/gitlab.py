@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bakery.ci.command import SharedCache, joined
+from bakery.ci.install import Install
 from bakery.ci.plan import Job, Wave
 from bakery.ci.templates import render
 from bakery.values import frozen
@@ -16,9 +17,13 @@ MOST_NEEDS = 50
 
 @frozen
 class GitLab:
-    """How the pipeline is to be. `given`: arguments of every build; `written_by`: the command that wrote it."""
+    """How the pipeline is to be.
+
+    `install`: how jobs get bakery; `given`: arguments of every build; `written_by`: the command that wrote it.
+    """
 
     cache: SharedCache | None
+    install: Install
     given: str = ""
     branch: str = "main"
     image: str = "python:3.12"

@@ -16,6 +16,7 @@ from bakery.cli.switches import SwitchCommand
 
 if TYPE_CHECKING:
     from bakery.ci.command import SharedCache
+    from bakery.ci.install import Install
     from bakery.ci.plan import Wave
     from bakery.config.request import LoadRequest
 
@@ -86,6 +87,13 @@ _runner = click.option(
     callback=_one_line,
     help="The machine of all jobs; else one of their architecture.",
 )
+_install = click.option(
+    "install",
+    "--install",
+    metavar="COMMAND",
+    callback=_one_line,
+    help="How jobs install bakery; else the commit, archive or version that is installed here.",
+)
 
 
 @ci.command("github", cls=SwitchCommand, epilog=examples.CI)
@@ -93,9 +101,19 @@ _runner = click.option(
 @_branch
 @_push
 @_runner
+@_install
 @click.option("affected", "--affected", is_flag=True, help="Let the workflow find out, each time, what is affected.")
 @click.option("matrix", "--matrix", is_flag=True, help="Only a matrix for `fromJSON`, as JSON on one line.")
-def github(branch: str, push: bool, runner: str, affected: bool, matrix: bool, output: str, **options: Any) -> None:
+def github(
+    branch: str,
+    push: bool,
+    runner: str,
+    install: str | None,
+    affected: bool,
+    matrix: bool,
+    output: str,
+    **options: Any,
+) -> None:
     """Write a workflow for GitHub Actions.
 
     With `--push`, or a cache in a registry, the repository has a variable REGISTRY, and if need be REGISTRY_USER and a
@@ -112,9 +130,8 @@ def github(branch: str, push: bool, runner: str, affected: bool, matrix: bool, o
     if matrix:
         _write(as_matrix(waves, runner), output)
         return
-    how = workflows.GitHub(
-        cache, given(request, locked=options["locked"]), request.targets, branch, runner, push, _command()
-    )
+    arguments = given(request, locked=options["locked"])
+    how = workflows.GitHub(cache, _installed(install), arguments, request.targets, branch, runner, push, _command())
     _write((workflows.affected_workflow if affected else workflows.workflow)(waves, how), output)
 
 
@@ -122,8 +139,9 @@ def github(branch: str, push: bool, runner: str, affected: bool, matrix: bool, o
 @_options(("registry", "none"))
 @_branch
 @_push
+@_install
 @click.option("image", "--image", metavar="IMAGE", default="python:3.12", show_default=True, help="What jobs run in.")
-def gitlab(branch: str, push: bool, image: str, output: str, **options: Any) -> None:
+def gitlab(branch: str, push: bool, install: str | None, image: str, output: str, **options: Any) -> None:
     """Write a pipeline for GitLab; a job begins as soon as those that it needs have ended.
 
     The cache lies in the project's own registry unless `--cache-ref` says where.
@@ -133,7 +151,8 @@ def gitlab(branch: str, push: bool, image: str, output: str, **options: Any) -> 
 
     cache = _cache(options, _GITLAB_REF)
     request, waves = _planned(options, cache)
-    how = GitLab(cache, given(request, locked=options["locked"]), branch, image, push, _command())
+    arguments = given(request, locked=options["locked"])
+    how = GitLab(cache, _installed(install), arguments, branch, image, push, _command())
     _write(pipeline(waves, how), output)
 
 
@@ -191,6 +210,28 @@ def _affected(request: LoadRequest, options: dict[str, Any]) -> set[str]:
     from bakery.graph.affected import States, find_affected
 
     return set(find_affected(request, build_options(options, frozenset(request.allow)), States(options["base"])))
+
+
+def _installed(command: str | None) -> Install:
+    """How jobs get bakery, as it was said, or like this one; what is in doubt is told."""
+    from bakery.ci.install import Install, own_install
+    from bakery.cli.complaints import report_warnings
+    from bakery.diagnostics import Diagnostic, Severity
+
+    if command:
+        return Install(command)
+    install = own_install()
+    if install.doubt:
+        report_warnings(
+            [
+                Diagnostic(
+                    f"jobs run `{install.command}`, since {install.doubt}",
+                    severity=Severity.WARNING,
+                    hint="the name has to come from a package index that you trust; else give --install what jobs run",
+                )
+            ]
+        )
+    return install
 
 
 def _command() -> str:

@@ -22,6 +22,7 @@ Examples:
   bakery ci github -o .github/workflows/images.yml    a job for each target
   bakery ci github --affected --push -o .github/workflows/images.yml
   bakery ci gitlab -o .gitlab-ci.yml
+  bakery ci github --install 'pip install "bakery-bake @ git+https://git.example.com/tools/bakery@COMMIT"'
   bakery ci json --base origin/main... all            for programs, and fromJSON"""
 
 CONTEXT = """\b

@@ -17,6 +17,7 @@ from support.program import REPOSITORY
 from bakery.ci.command import SharedCache, given, shell_text
 from bakery.ci.github import GitHub, affected_workflow, workflow
 from bakery.ci.gitlab import GitLab, pipeline
+from bakery.ci.install import Install
 from bakery.ci.matrix import as_json, as_matrix
 from bakery.ci.plan import Job, Wave
 from bakery.config.request import LoadRequest
@@ -32,15 +33,17 @@ WAVES: list[Wave] = [
 ]
 GHA = SharedCache("gha", "bakery")
 REGISTRY = SharedCache("registry", "$CI_REGISTRY_IMAGE/cache:bakery")
+INSTALL = Install('pip install "bakery-bake @ https://example.test/b.tar.gz#sha256=1234"')
+DOUBTFUL = Install("pip install bakery-bake==1.2", "this bakery was installed from files of one machine")
 EVIL = "a'; touch broken; \"$(touch broken)`touch broken` \\"
 
 WORKFLOWS = {
-    "github.yml": workflow(WAVES, GitHub(GHA, push=True)),
-    "github-affected.yml": affected_workflow(WAVES, GitHub(GHA, "-f x.hcl", ("all",))),
-    "github-registry.yml": workflow(WAVES, GitHub(SharedCache("registry", "example.test/c:1"), runner="big")),
-    "github-no-cache.yml": workflow(WAVES, GitHub(None)),
-    "gitlab.yml": pipeline(WAVES, GitLab(REGISTRY, push=True)),
-    "gitlab-no-cache.yml": pipeline(WAVES, GitLab(None, branch="trunk")),
+    "github.yml": workflow(WAVES, GitHub(GHA, INSTALL, push=True)),
+    "github-affected.yml": affected_workflow(WAVES, GitHub(GHA, INSTALL, "-f x.hcl", ("all",))),
+    "github-registry.yml": workflow(WAVES, GitHub(SharedCache("registry", "example.test/c:1"), DOUBTFUL, runner="big")),
+    "github-no-cache.yml": workflow(WAVES, GitHub(None, INSTALL)),
+    "gitlab.yml": pipeline(WAVES, GitLab(REGISTRY, INSTALL, push=True)),
+    "gitlab-no-cache.yml": pipeline(WAVES, GitLab(None, DOUBTFUL, branch="trunk")),
 }
 
 
@@ -91,11 +94,11 @@ def test_a_wave_waits_for_the_wave_before() -> None:
 
 def test_a_big_wave_is_several_matrices_that_the_next_waits_for() -> None:
     waves: list[Wave] = [tuple(Job(f"t{n}") for n in range(600)), (Job("last"),)]
-    found = jobs(workflow(waves, GitHub(GHA)))
+    found = jobs(workflow(waves, GitHub(GHA, INSTALL)))
     assert [len(job["strategy"]["matrix"]["include"]) for job in found.values()] == [256, 256, 88, 1]
     assert found["wave-2"]["needs"] == ["wave-1", "wave-1-2", "wave-1-3"]
     with pytest.raises(BakeryError, match="more than the 256 jobs"):
-        affected_workflow(waves, GitHub(GHA))
+        affected_workflow(waves, GitHub(GHA, INSTALL))
 
 
 def test_a_job_of_gitlab_needs_its_links_or_the_stage_before() -> None:
@@ -104,12 +107,12 @@ def test_a_job_of_gitlab_needs_its_links_or_the_stage_before() -> None:
     assert found["build api"]["needs"] == ["build base"]
     assert found["build base"]["needs"] == []
     many = [tuple(Job(f"t{n}") for n in range(51)), (Job("last", needs=tuple(f"t{n}" for n in range(51))),)]
-    assert "needs" not in yaml.safe_load(pipeline(many, GitLab(None)))["build last"]
+    assert "needs" not in yaml.safe_load(pipeline(many, GitLab(None, INSTALL)))["build last"]
 
 
 def test_nothing_to_build_is_still_a_workflow() -> None:
-    assert [*jobs(workflow([(), ()], GitHub(GHA)))] == ["nothing"]
-    assert [*yaml.safe_load(pipeline([()], GitLab(None)))] == ["nothing to build"]
+    assert [*jobs(workflow([(), ()], GitHub(GHA, INSTALL)))] == ["nothing"]
+    assert [*yaml.safe_load(pipeline([()], GitLab(None, INSTALL)))] == ["nothing to build"]
 
 
 def test_json_is_one_line_with_every_wave() -> None:
@@ -182,7 +185,7 @@ def test_a_job_of_gitlab_does(branch: str, folder: Path) -> None:
 
 def test_what_was_given_reaches_the_build_as_it_was(folder: Path) -> None:
     again = given(LoadRequest(overrides=(f"api.args.V={EVIL}",), files=("docker-bake.hcl",)), locked=False)
-    script = jobs(workflow(WAVES, GitHub(None, again)))["wave-2"]["steps"][-1]["run"]
+    script = jobs(workflow(WAVES, GitHub(None, INSTALL, again)))["wave-2"]["steps"][-1]["run"]
     assert shell(script, folder, TARGET="api", TRUSTED="true")["args"]["V"] == EVIL
     assert not (folder / "broken").exists()
 

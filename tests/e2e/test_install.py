@@ -18,7 +18,7 @@ def test_pip_installs_a_bakery_that_builds(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     pip = [venv / "bin/python", "-m", "pip", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, REPOSITORY], check=True)
-    (wheel,) = tmp_path.glob("bakery_build-*.whl")
+    (wheel,) = tmp_path.glob("bakery_bake-*.whl")
     subprocess.run([*pip, "install", wheel], check=True)
 
     shipped = {path.relative_to(REPOSITORY).as_posix() for p in ("bakery", "engine") for path in _data(REPOSITORY / p)}
