@@ -35,10 +35,10 @@ venv() {
         say "installing bakery$1"
         "$VENV/bin/pip" install --quiet --disable-pip-version-check -e ".$1" 2>&1 | grep -v '^WARNING: Location' >&2 || true
         "$VENV/bin/bakery" --version >/dev/null || die "bakery could not be installed"
-        # Byte code is made here and not at the first run, which some machines are configured never to do.
-        "$VENV/bin/python" -m compileall -q bakery engine
         touch "$stamp"
     fi
+    # Byte code is made here, also of what has changed since, and not at the first run, which some machines never keep.
+    "$VENV/bin/python" -m compileall -q bakery engine
     PATH="$PWD/$VENV/bin:$PATH"
     export PATH
 }

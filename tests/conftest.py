@@ -10,3 +10,5 @@ settings.load_profile("patient")
 
 # With it, output that nobody flushes would be seen here and by no user.
 os.environ.pop("PYTHONUNBUFFERED", None)
+# With it, each of a thousand processes would compile what the first of them could have kept.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -236,11 +236,3 @@ def _outputs(target: Target) -> Iterator[Need]:
                 "buildx.local.delete",
                 span=target.span_of("output"),
             )
-
-
-def allow_hint(missing: Iterable[Diagnostic], arguments: Iterable[str]) -> str:
-    """The command that grants all that is missing."""
-    import shlex
-
-    flags = list(dict.fromkeys(problem.hint for problem in missing))
-    return " ".join(["bakery build", *flags, *map(shlex.quote, arguments)])

@@ -135,11 +135,6 @@ def truncate(value: Number) -> int:
     return whole if value.numerator >= 0 else -whole
 
 
-def is_whole(value: Number) -> bool:
-    """Whether there is no fractional part."""
-    return isinstance(value, int)
-
-
 def to_text(value: Number) -> str:
     """Plain decimal digits, never an exponent: the fewest that stand for the same 512 bits."""
     if isinstance(value, int) and value.bit_length() <= PRECISION:

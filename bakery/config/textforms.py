@@ -64,11 +64,6 @@ def _quoted(line: str, start: int) -> tuple[str, int]:
             raise ValueError(f'parse error on line 1, column {end + 1}: extraneous or missing " in quoted-field')
 
 
-def csv_line(fields: list[str]) -> str:
-    """One CSV line that reads back as `fields`."""
-    return ",".join('"' + f.replace('"', '""') + '"' if '"' in f or "," in f else f for f in fields)
-
-
 @lru_cache(maxsize=256)
 def _pattern(glob: str) -> re.Pattern[str]:
     parts: list[str] = []

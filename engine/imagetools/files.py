@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -39,21 +39,13 @@ class ImageFile:
 Files = dict[str, ImageFile]
 
 
-async def image_files(place: Place, layers: Sequence[oci.Descriptor]) -> Files:
-    """All files by path, the lowest layer first.
+async def add_layer(files: Files, place: Place, layer: oci.Descriptor) -> None:
+    """What a layer makes of the files below.
 
     Raises:
-        SourceError: if a layer cannot be had.
+        SourceError: if the layer cannot be had.
         ArchiveError: if it is no proper layer.
     """
-    files: Files = {}
-    for layer in layers:
-        await add_layer(files, place, layer)
-    return files
-
-
-async def add_layer(files: Files, place: Place, layer: oci.Descriptor) -> None:
-    """What a layer makes of the files below. Raises as `image_files`."""
     send, receive = trio.open_memory_channel[bytes](_PIECES)
     try:
         async with trio.open_nursery() as nursery:

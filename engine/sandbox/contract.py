@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -92,12 +92,4 @@ class Runtime(Protocol):
             UnsupportedError: where this machine cannot do what the step asks for.
             StepError: where the sandbox cannot be set up.
         """
-        ...
-
-
-class ResolverFiles(Protocol):
-    """The files of name resolution that a step sees."""
-
-    def files(self, step: Step) -> Sequence[BindMount]:
-        """Mounts of /etc/hosts and /etc/resolv.conf for a step."""
         ...

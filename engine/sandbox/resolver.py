@@ -18,7 +18,7 @@ _FALLBACK = "nameserver 8.8.8.8\nnameserver 8.8.4.4\n"
 
 
 class StepFiles:
-    """Writes the two files into a folder, for one step; implements `ResolverFiles`."""
+    """Writes the two files into a folder, for one step."""
 
     def __init__(self, folder: Path, host_file: Path = Path(RESOLV_CONF)) -> None:
         self._folder = folder

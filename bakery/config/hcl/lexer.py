@@ -245,8 +245,3 @@ def _identifier_length(word: str) -> int:
         if character != "-" and not ("a" + character).isidentifier():
             return length
     return len(word)
-
-
-def is_identifier(word: str) -> bool:
-    """Whether a text is an identifier of the language, keywords included."""
-    return bool(word) and _identifier_length(word) == len(word)
