@@ -20,6 +20,7 @@ from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
 from engine.telling import telling
 from engine.tree import Tree, resolve
+from engine.wishes import Wishes
 from engine.workshop import Workshop, build_id
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ if TYPE_CHECKING:
 
 
 class EngineBridge:
-    """`Bridge` on an engine's stores."""
+    """`Bridge` on an engine's stores, for a target with some wishes."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, wishes: Wishes) -> None:
         self._house = house
+        self._wishes = wishes
 
     async def resolve_image(self, reference: str, platform: Platform, mode: str = "") -> ResolvedImage:
         """The image that a name means now."""
@@ -48,7 +50,7 @@ class EngineBridge:
         if definition.root is None:
             raise DefinitionError("an empty file system has no files to read")
         house = self._house
-        workshop = Workshop(house, {}, house.state.logs / build_id())
+        workshop = Workshop(house, dict.fromkeys(definition.vertices, self._wishes), house.state.logs / build_id())
         async with solving(definition.vertices, [definition.root], workshop, house.listener) as scheduler:
             result = (await scheduler.demand(definition.root.vertex)).output(definition.root.index)
             if isinstance(result, Snapshot):
@@ -60,7 +62,7 @@ class EngineBridge:
 
     async def source_time(self, source: Vertex) -> int | None:
         """When a source is from."""
-        opened = open_source(source, self._house.sources)
+        opened = open_source(source, self._house.sources, self._wishes.secrets)
         return await opened.time() if isinstance(opened, Timed) else None
 
     def worker_platforms(self) -> Sequence[Platform]:

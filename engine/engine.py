@@ -23,7 +23,7 @@ from engine.events import Event, Listener
 from engine.exchange import CacheExchange, without_lost_layers
 from engine.house import House
 from engine.llb.definition import Edge, walk
-from engine.request import BuildRequest, BuildResult
+from engine.request import BuildRequest, BuildResult, Secret
 from engine.snapshots import user_namespace
 from engine.solver.solver import Circumstances, prepare, settled, solving
 from engine.space import explain_shortage, guarding_space
@@ -31,7 +31,7 @@ from engine.state import State, default_root
 from engine.telling import tell_what_is_found, told_what_is_found
 from engine.together import Endings, deliver_all, deliver_known, too_late
 from engine.values import frozen
-from engine.wishes import owners_and_wishes
+from engine.wishes import Wishes, owners_and_wishes
 from engine.workshop import Workshop, build_id
 
 if TYPE_CHECKING:
@@ -114,27 +114,26 @@ class Engine:
         for event in heard:
             listener(event)
 
-    @cached_property
-    def bridge(self) -> EngineBridge:
-        """What frontends ask."""
+    def bridge(self, secrets: Iterable[Secret] = ()) -> EngineBridge:
+        """What the frontend of a target that has these secrets asks."""
         from engine.bridge import EngineBridge
 
-        return EngineBridge(self._house)
+        return EngineBridge(self._house, Wishes(secrets))
 
-    async def resolve(self, vertices: Iterable[Vertex]) -> None:
-        """Finds out what the sources among some vertices mean, and fetches nothing. Local folders are left out.
+    async def resolve(self, request: BuildRequest) -> None:
+        """Finds out what the sources of a request mean, and fetches nothing. Local folders are left out.
 
         Raises:
-            SourceError: for the first that cannot be had.
+            SourceError: for the first that cannot be had. Else as `solve`.
         """
-        from engine.sources.opening import open_source
+        workshop = self._begin(request).workshop
 
         async def one(vertex: Vertex) -> None:
-            await open_source(vertex, self._house.sources).resolve()
+            await workshop.resolve(vertex)
 
         try:
             async with trio.open_nursery() as nursery:
-                for vertex in vertices:
+                for vertex in request.vertices.values():
                     source = vertex.op.source
                     if source and not source.identifier.startswith(("local://", "oci-layout://")):
                         nursery.start_soon(one, vertex)
@@ -245,8 +244,6 @@ class Engine:
         house.folders.update(request.folders)
         house.reader.forget()
         house.project, house.begun = request.project, time.time()
-        for wanted in request.wanted:
-            house.secrets.update({secret.id: secret for secret in wanted.secrets})
         owners, wishes = owners_and_wishes(request)
         roots = [root for wanted in request.wanted for platform in wanted.platforms for root in platform.roots]
         workshop = Workshop(house, wishes, house.state.logs / (request.id or build_id()), request)

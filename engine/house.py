@@ -13,12 +13,10 @@ from engine.cache.content.contents import Contents
 from engine.cache.mounts import CacheMounts
 from engine.concurrency import must_wait
 from engine.events import Listener
-from engine.request import Secret
 from engine.secret_values import SecretReader
 from engine.snapshots.store import SnapshotStore
 from engine.sources.opening import SourceContext
 from engine.sources.pins import Pins
-from engine.sources.secrets import GivenSecrets
 from engine.state import State
 
 if TYPE_CHECKING:
@@ -37,7 +35,6 @@ class House:
         self.contents = Contents(state)
         self.mounts = CacheMounts(state, self.snapshots)
         self.folders: dict[str, Path] = {}
-        self.secrets: dict[str, Secret] = {}
         self.reader = SecretReader()
         self.project = ""
         """What tells targets of the same name apart: the folder they are built in."""
@@ -63,7 +60,7 @@ class House:
             self.blobs,
             lambda: self.registries,
             self.folders,
-            GivenSecrets(self.secrets, self.reader),
+            self.reader,
             self._pins,
         )
 

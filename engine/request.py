@@ -34,6 +34,13 @@ class Secret:
     version: str = ""
     """Part of the cache key of steps that use the secret, if it is not empty; the value never is."""
 
+    @property
+    def place(self) -> str:
+        """Where the value is, for people."""
+        if self.command is not None:
+            return f"what `{self.command}` says"
+        return f"the variable {self.env}" if self.env is not None else str(self.path)
+
 
 @frozen
 class SSHAgent:
@@ -41,6 +48,11 @@ class SSHAgent:
 
     id: str
     paths: tuple[Path, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people."""
+        return ", ".join(map(str, self.paths)) or "the user's own"
 
 
 @frozen

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engine.digests import Digest
 from engine.errors import DefinitionError
 from engine.llb.definition import Vertex, walk
 from engine.request import BuildRequest, Secret, SSHAgent, Wanted
 from engine.solver.entitlements import check_entitlements, granted
+from engine.sources.secrets import for_source
 
 
 class Wishes:
@@ -19,10 +20,12 @@ class Wishes:
         secrets: Iterable[Secret] = (),
         agents: Iterable[SSHAgent] = (),
         allowed: frozenset[str] = frozenset(),
+        targets: tuple[Wanted, ...] = (),
     ) -> None:
         self.secrets: dict[str, Secret] = {secret.id: secret for secret in secrets}
         self.agents: dict[str, SSHAgent] = {agent.id: agent for agent in agents}
         self.allowed = allowed
+        self._targets = targets
 
     def versions(self, vertex: Vertex) -> list[str]:
         """The secrets of a step that have versions, with these."""
@@ -35,7 +38,34 @@ class Wishes:
             {**other.secrets, **self.secrets}.values(),
             {**other.agents, **self.agents}.values(),
             self.allowed | other.allowed,
+            self._targets + other._targets,
         )
+
+    def disputed(self, vertex: Vertex) -> Iterator[str]:
+        """A sentence for each secret and agent of a vertex that two targets would take from different places.
+
+        The vertex is done once all the same, as with BuildKit: what it gives does not count by a secret's value. Who
+        gives both secrets the same version has said that they are one.
+        """
+        step, source = vertex.op.exec, vertex.op.source
+        for id in for_source(source, self.secrets) if source else used_secrets(vertex):
+            given = [(target.name, s) for target in self._targets for s in target.secrets if s.id == id]
+            places = [(name, s.place) for name, s in given if not s.version]
+            yield from _dispute(f"secret {id}", places)
+        for id in sorted({mount.ssh_opt.id for mount in step.mounts if mount.ssh_opt}) if step else ():
+            agents = [(target.name, a.place) for target in self._targets for a in target.ssh if a.id == id]
+            yield from _dispute(f"SSH agent {id}", agents)
+
+
+def _dispute(what: str, places: Sequence[tuple[str, str]]) -> Iterator[str]:
+    for name, place in places[1:]:
+        if place != places[0][1]:
+            first, taken = places[0]
+            yield (
+                f"the targets {first} and {name} give the {what} from different places: {taken} and {place}; "
+                f"they share this step, which gets that of {first}: use another id in one of them to keep them apart"
+            )
+            return
 
 
 def used_secrets(vertex: Vertex) -> list[str]:
@@ -57,7 +87,7 @@ def owners_and_wishes(request: BuildRequest) -> tuple[dict[Digest, tuple[str, ..
     wishes: dict[Digest, Wishes] = {}
     for wanted in request.wanted:
         allowed = granted(wanted.entitlements, request.allowed)
-        mine = Wishes(wanted.secrets, wanted.ssh, allowed)
+        mine = Wishes(wanted.secrets, wanted.ssh, allowed, (wanted,))
         vertices = list(walk(request.vertices, [root for platform in wanted.platforms for root in platform.roots]))
         check_entitlements(vertices, wanted.entitlements, request.allowed)
         for vertex in vertices:

@@ -18,7 +18,7 @@ from engine.cache.records import RecordStore
 from engine.concurrency import in_thread
 from engine.digests import Digest, sha256
 from engine.errors import EngineError
-from engine.events import Event, LogChunk, Status, Stream, VertexCompleted, VertexStarted
+from engine.events import Event, LogChunk, Status, Stream, VertexCompleted, VertexStarted, Warned
 from engine.llb.definition import Vertex
 from engine.locks import try_file_lock, wait_until_free
 from engine.ops.context import StepContext
@@ -63,8 +63,9 @@ class Workshop:
         """What a source vertex means now: for one solve the same, however often it is asked."""
         resolved = self._resolved.get(vertex.digest)
         if resolved is None:
-            resolved = await open_source(vertex, self._house.sources).resolve()
+            resolved = await open_source(vertex, self._house.sources, self._wishes_of(vertex).secrets).resolve()
             self._resolved[vertex.digest] = resolved
+            self._warn(vertex)
         if isinstance(resolved.result, Snapshot):
             self._sources_of |= dict.fromkeys(resolved.result.layers, vertex)
         return resolved
@@ -78,7 +79,7 @@ class Workshop:
 
     def _cache_map(self, vertex: Vertex) -> CacheMap:
         found = self._operation(vertex).cache_map()
-        versions = self._wishes.get(vertex.digest, Wishes()).versions(vertex)
+        versions = self._wishes_of(vertex).versions(vertex)
         if not versions:
             return found
         digest = sha256("\0".join((found.digest, *versions)).encode())
@@ -124,7 +125,15 @@ class Workshop:
                 for result in inputs:
                     if isinstance(result, Snapshot):
                         await self.ensure(result)
+            self._warn(vertex)
             return await self._operation(vertex).run(inputs, self._context(vertex))
+
+    def _warn(self, vertex: Vertex) -> None:
+        for sentence in self._wishes_of(vertex).disputed(vertex):
+            self._listener(Warned(vertex.digest, sentence, places=vertex.note.places))
+
+    def _wishes_of(self, vertex: Vertex) -> Wishes:
+        return self._wishes.get(vertex.digest) or Wishes()
 
     def try_lock(self, key: str) -> AbstractAsyncContextManager[bool]:
         """Held against other processes that use the state folder; False if one of them has it."""
@@ -185,7 +194,7 @@ class Workshop:
         self._listener(VertexCompleted(vertex.digest, time.time()))
 
     def _context(self, vertex: Vertex) -> StepContext:
-        wishes = self._wishes.get(vertex.digest, Wishes())
+        wishes = self._wishes_of(vertex)
 
         def log(stream: Stream, data: bytes) -> None:
             self._listener(LogChunk(vertex.digest, stream, data, time.time()))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bakery.diagnostics import BakeryError
 from bakery.graph.frontend_request import frontend_request, links
 from bakery.graph.lower import check_links
+from bakery.graph.outputs import secrets
 from bakery.values import frozen
 from engine.errors import EngineError
 
@@ -66,10 +67,11 @@ async def _ask_project(project: Project, options: BuildOptions, calls: Mapping[s
                 await ended[name].wait()
                 below[name] = _made(lowered[name])
             request = frontend_request(target, below, around)
+            bridge = engine.bridge(secrets(target.secret, options.cwd))
             if target.name in needed:
-                lowered[target.name] = await _lowered(engine.frontend.lower(request, engine.bridge))
+                lowered[target.name] = await _lowered(engine.frontend.lower(request, bridge))
             if call := calls.get(target.name):
-                answers[target.name] = Answer(target, filename, await _asked(call, request, engine.bridge))
+                answers[target.name] = Answer(target, filename, await _asked(call, request, bridge))
         except (BakeryError, EngineError) as error:
             lowered.setdefault(target.name, error)
             answers[target.name] = Answer(target, filename, error=error)

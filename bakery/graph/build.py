@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.cache.export_policy import ExportPolicy
     from engine.engine import Engine
     from engine.events import Listener
+    from engine.frontends.contract import Bridge
     from engine.request import Shell
     from engine.solver.forecast import Forecast
     from engine.sources.pins import Pins
@@ -153,7 +154,11 @@ async def _lower(project: Project, options: BuildOptions) -> Mapping[str, Lowere
 async def lower_with(engine: Engine, project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
     """What the frontends make of each target, in an engine that is open. Raises as `run_build`."""
     around = Surroundings(options.cwd, project.remote_context)
-    return await lower_targets(project, engine.frontend, engine.bridge, around)
+
+    def bridge(target: Target) -> Bridge:
+        return engine.bridge(secrets(target.secret, options.cwd))
+
+    return await lower_targets(project, engine.frontend, bridge, around)
 
 
 def build_request(project: Project, results: Mapping[str, Lowered], options: BuildOptions) -> BuildRequest:

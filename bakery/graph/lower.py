@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ def check_links(project: Project) -> list[str]:
 
 
 async def lower_targets(
-    project: Project, frontend: Frontend, bridge: Bridge, around: Surroundings
+    project: Project, frontend: Frontend, bridge: Callable[[Target], Bridge], around: Surroundings
 ) -> Mapping[str, Lowered]:
     """What the frontend makes of each target.
 
@@ -79,7 +79,7 @@ async def lower_targets(
                 done[target.name] = Lowered(FrontendRequest({}, {}), combined(target, results))
             else:
                 request = frontend_request(target, results, around)
-                done[target.name] = Lowered(request, await frontend.lower(request, bridge))
+                done[target.name] = Lowered(request, await frontend.lower(request, bridge(target)))
         except (BakeryError, EngineError) as error:
             raise TargetError(target, error) from None
         ended[name].set()

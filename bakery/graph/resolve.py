@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bakery.graph.build import BuildOptions, lower_with
-from bakery.graph.merge import merge
+from bakery.graph.build import BuildOptions, build_request, lower_with
 from engine.sources.pins import PinKind, Pins
 
 if TYPE_CHECKING:
@@ -35,6 +34,4 @@ async def _resolve(project: Project, options: BuildOptions) -> None:
 
     async with Engine.open(options.root, pins=options.pins) as engine:
         lowered = await lower_with(engine, project, options)
-        platforms = [platform for one in lowered.values() for platform in one.result.platforms]
-        vertices = merge(definition for platform in platforms for definition in platform.definitions)
-        await engine.resolve(vertices.values())
+        await engine.resolve(build_request(project, lowered, options))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from engine.concurrency import must_wait
@@ -16,6 +17,8 @@ from engine.sources.pins import Pins
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
     from engine.registry.client import Registries
+    from engine.request import Secret
+    from engine.secret_values import SecretReader
     from engine.snapshots.store import SnapshotStore
     from engine.sources.downloads import Downloader
     from engine.sources.image import ImageResolver
@@ -24,12 +27,14 @@ if TYPE_CHECKING:
     from engine.sources.secrets import GivenSecrets
     from engine.state import State
 
+_NO_SECRETS: Mapping[str, Secret] = MappingProxyType({})
+
 
 class SourceContext:
     """What sources need of the house; it also sees to it that layers of images come here when somebody reads them.
 
     `registries` is called when the network is first needed. `folders` gives the folder behind each `local.session` and
-    `oci.session`, `secrets` those that git and http sources may name.
+    `oci.session`; `reader` reads the secrets that git and http sources are given.
     """
 
     def __init__(
@@ -39,19 +44,20 @@ class SourceContext:
         blobs: BlobStore,
         registries: Callable[[], Registries],
         folders: Mapping[str, Path],
-        secrets: GivenSecrets | None = None,
+        reader: SecretReader | None = None,
         pins: Pins | None = None,
     ) -> None:
+        from engine.secret_values import SecretReader
         from engine.sources.fetch import LayerFetcher
-        from engine.sources.secrets import GivenSecrets
 
         self.state = state
         self.snapshots = snapshots
         self.blobs = blobs
         self.registries = registries
         self.folders = folders
-        self.secrets = secrets or GivenSecrets()
+        self.reader = reader or SecretReader()
         self.pins = pins or Pins()
+        self._repositories: dict[frozenset[Secret], Repositories] = {}
         self.fetcher = LayerFetcher(state, snapshots, blobs, registries)
         snapshots.register_fetcher(self.fetcher)
 
@@ -77,17 +83,21 @@ class SourceContext:
 
         return Downloader(self.state, self.blobs, pins=self.pins)
 
-    @cached_property
-    def repositories(self) -> Repositories:
-        """Git repositories, each asked once for each ref. Raises MustWait inside of `run_now`."""
+    def repositories(self, secrets: GivenSecrets) -> Repositories:
+        """Git repositories, each asked once for each ref and by whoever has the same secrets: what one target may see
+        is not told to another. Raises MustWait inside of `run_now`.
+        """
         must_wait()
         from engine.sources.repositories import Repositories
 
-        return Repositories(self.state, self.secrets, self.pins)
+        found = self._repositories.get(secrets.all)
+        if found is None:
+            found = self._repositories[secrets.all] = Repositories(self.state, secrets, self.pins)
+        return found
 
 
-def open_source(vertex: Vertex, context: SourceContext) -> Source:
-    """The source of a vertex.
+def open_source(vertex: Vertex, context: SourceContext, secrets: Mapping[str, Secret] = _NO_SECRETS) -> Source:
+    """The source of a vertex, for targets that have these secrets.
 
     Raises:
         DefinitionError: if it is no source, or of a scheme that is not known.
@@ -110,14 +120,17 @@ def open_source(vertex: Vertex, context: SourceContext) -> Source:
         return LayoutSource(vertex, context.folders, context.layouts, context.state)
     if scheme == "git":
         from engine.sources.git import GitSource
+        from engine.sources.secrets import given
 
-        return GitSource(vertex, context.repositories, context.fetcher, context.snapshots)
+        return GitSource(
+            vertex, context.repositories(given(source, secrets, context.reader)), context.fetcher, context.snapshots
+        )
     if scheme in ("http", "https"):
         from engine.sources.http import HttpSource
+        from engine.sources.secrets import given
 
-        return HttpSource(
-            vertex, context.downloader, context.fetcher, context.snapshots, context.blobs, context.secrets
-        )
+        mine = given(source, secrets, context.reader)
+        return HttpSource(vertex, context.downloader, context.fetcher, context.snapshots, context.blobs, mine)
     raise DefinitionError(
         f'unknown kind of source "{scheme}://"',
         places=vertex.note.places,

@@ -9,7 +9,7 @@ import pytest
 from support.in_process import Workplace
 
 from engine.errors import DefinitionError
-from engine.events import Change, Decided, Event, How, TargetEnded
+from engine.events import Change, Decided, Event, How, TargetEnded, Warned
 from engine.request import BuildRequest, OnError, Outcome
 from engine.stop import Stop
 
@@ -104,6 +104,27 @@ def test_a_version_that_only_one_of_two_targets_gives_is_a_disagreement(secrets:
 def test_targets_that_agree_on_a_secret_share_its_steps(secrets: Workplace) -> None:
     secrets.write("docker-bake.hcl", SECRETS.format(one=",version=1", two=",version=1"))
     assert len(secrets.build_well().ran) == 2
+
+
+@pytest.mark.root
+@pytest.mark.parametrize(
+    ("one", "two", "warned"),
+    [("one", "two", True), ("one", "one", False), ("one,version=1", "two,version=1", False)],
+)
+def test_a_shared_step_that_gets_the_secret_of_one_of_two_targets_says_so(
+    secrets: Workplace, one: str, two: str, warned: bool
+) -> None:
+    text = SECRETS.format(one="", two="").replace("src=one", f"src={one}").replace("src=two", f"src={two}")
+    secrets.write("docker-bake.hcl", text)
+    built = secrets.build_well()
+    said = [event for event in built.events if isinstance(event, Warned)]
+    assert [("one and two" in w.short, "token" in w.short, bool(w.places)) for w in said] == [
+        (True, True, True)
+    ] * warned
+    assert not any("first" in w.short or "second" in w.short for w in said), "never a value"
+    assert not [e for e in secrets.build_well().events if isinstance(e, Warned)], (
+        "a step that is known asks for nothing"
+    )
 
 
 STAGES = """FROM scratch AS quick

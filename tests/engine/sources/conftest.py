@@ -21,7 +21,6 @@ from engine.results import Snapshot
 from engine.snapshots.store import SnapshotStore
 from engine.sources.contract import Resolved, Timed
 from engine.sources.opening import SourceContext, open_source
-from engine.sources.secrets import GivenSecrets
 from engine.state import State
 from engine.tree import Tree
 
@@ -53,9 +52,7 @@ class Workbench:
     def run(self, work: Callable[[SourceContext], Awaitable[T]]) -> T:
         async def main() -> T:
             async with Registries(RegistrySettings(), CredentialStore({"DOCKER_CONFIG": "/none"}), QUICK) as registries:
-                context = SourceContext(
-                    self.state, self.snapshots, self.blobs, lambda: registries, self.folders, GivenSecrets(self.secrets)
-                )
+                context = SourceContext(self.state, self.snapshots, self.blobs, lambda: registries, self.folders)
                 with trio.fail_after(30):
                     return await work(context)
 
@@ -65,14 +62,14 @@ class Workbench:
         self, identifier: str, attrs: Mapping[str, str] | None = None, platform: Platform | None = None
     ) -> Resolved:
         vertex = Vertex.make(SourceOp(identifier, dict(attrs or {})), platform=platform)
-        return self.run(lambda context: open_source(vertex, context).resolve())
+        return self.run(lambda context: open_source(vertex, context, self.secrets).resolve())
 
     def files(self, identifier: str, attrs: Mapping[str, str] | None = None, platform: Platform | None = None) -> Tree:
         """The tree of a source, brought here."""
         vertex = Vertex.make(SourceOp(identifier, dict(attrs or {})), platform=platform)
 
         async def bring(context: SourceContext) -> Snapshot:
-            result = (await open_source(vertex, context).resolve()).result
+            result = (await open_source(vertex, context, self.secrets).resolve()).result
             assert isinstance(result, Snapshot)
             await self.snapshots.ensure(result, lambda *part: self.told.append(part))
             return result
