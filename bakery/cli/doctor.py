@@ -63,16 +63,23 @@ def doctor(fix: bool, depth: str | None, form: str, root: str | None) -> int:
 
 
 def _state_checks(folder: Path, fix: bool, depth: str) -> Iterator[Check]:
-    from engine.cache.repair import Depth, Kind, examine, mend
+    from engine.cache.repair import Depth, Finding, Kind, examine, mend
+
+    def wrong() -> list[Finding]:
+        return [finding for finding in examine(folder, Depth[depth.upper()]) if finding.kind is not Kind.UNREAD]
 
     try:
-        findings = examine(folder, Depth[depth.upper()])
+        found = examine(folder, Depth[depth.upper()])
+        findings = [finding for finding in found if finding.kind is not Kind.UNREAD]
+        for finding in found:
+            if finding.kind is Kind.UNREAD:
+                yield Check("layers read", "warning", finding.text, "from now on --deep can compare them")
         for _ in range(3 if fix else 0):  # behind a damaged database there may be more
             if not findings:
                 break
             for sentence in mend(folder, findings):
                 yield Check("state folder", "fixed", sentence)
-            findings = examine(folder, Depth[depth.upper()])
+            findings = wrong()
     except EngineError as error:
         yield Check("state folder", "problem", error.message, error.hint)
         return

@@ -8,6 +8,15 @@ from engine.snapshots.marks import content_of, measure
 from engine.state import State
 
 
+def never_read(state: State) -> tuple[int, int]:
+    """The number of layers whose files' contents there is nothing to compare with, and that of all layers."""
+    ((new, every),) = state.query(
+        "SELECT count(*) - count(nullif(content, '')), count(*)"
+        " FROM layers LEFT JOIN layer_marks ON layer = id WHERE unpacked = 1"
+    )
+    return new, every
+
+
 def changed_layers(state: State, deep: bool) -> Iterator[str]:
     """The layers whose files are not what they were, sorted. Those that are not there, or have no mark, are left out.
 

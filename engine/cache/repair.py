@@ -15,7 +15,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 
 from engine.blobs import BlobStore
-from engine.cache.layer_contents import changed_layers
+from engine.cache.layer_contents import changed_layers, never_read
 from engine.cache.removal import Remover
 from engine.digests import Digest
 from engine.disks import is_full
@@ -37,6 +37,7 @@ class Kind(Enum):
     DATABASE = "database"
     LAYERS = "layers"
     CONTENT = "layer contents"
+    UNREAD = "layers read"  # nothing is wrong, as far as one can know
     BLOBS = "blobs"
     RECORDS = "records"
     MOUNTS = "cache mounts"
@@ -76,9 +77,18 @@ def examine(root: Path, depth: Depth = Depth.USUAL) -> list[Finding]:
         return [Finding(Kind.DATABASE, damage)]
     state = State.open(root)
     try:
+        new = [*_unread(state)] if depth is Depth.DEEP else []
         changed = [*changed_layers(state, depth is Depth.DEEP)] if depth > Depth.QUICK else []
         blobs = _blobs(state, depth > Depth.QUICK)
-        return [*_layers(state), *_changed(changed), *blobs, *_records(state), *_mounts(state), *_leftovers(state)]
+        return [
+            *new,
+            *_layers(state),
+            *_changed(changed),
+            *blobs,
+            *_records(state),
+            *_mounts(state),
+            *_leftovers(state),
+        ]
     except OSError as error:
         raise StateError(f"cannot read the state folder {root}: {error.strerror}") from error
     finally:
@@ -122,6 +132,13 @@ def _drop(state: State, layer: str) -> None:
         if layer in in_use:
             raise StateError(f"layer {layer} is in use", hint="wait for other builds to end, then run this again")
         discard(state.layers / layer)
+
+
+def _unread(state: State) -> Iterator[Finding]:
+    new, every = never_read(state)
+    if new:
+        text = f"{new} of {every} were read for the first time: what their files held before is not known"
+        yield Finding(Kind.UNREAD, text)
 
 
 def _changed(layers: list[str]) -> Iterator[Finding]:
