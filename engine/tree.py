@@ -92,7 +92,7 @@ def resolve(tree: Tree, path: str, *, follow_last: bool = True) -> str:
         if part == "..":
             done = posixpath.dirname(done)
             continue
-        here = posixpath.join(done, part)
+        here = f"{done}/{part}" if done != "/" else f"/{part}"
         entry = tree.lstat(here)
         if entry is None or not entry.is_link or (not rest and not follow_last):
             done = here

@@ -75,7 +75,8 @@ class NewLayer:
         """
         _discard_work(self.work)
         if layer is None:
-            (self._folder / _BELOW).write_text(" ".join(self.below.layers))
+            with open(self._folder / _BELOW, "wb") as file:
+                file.write(" ".join(self.below.layers).encode())
         name = layer or LayerID(os.urandom(8).hex())
         self._store.record(name, self._folder, description)
         self.committed = Snapshot((*self.base.layers, name))
@@ -132,8 +133,8 @@ class SnapshotStore:
         folder = self._work.make("layer")
         layer = NewLayer(self, base, folder)
         try:
-            layer.path.mkdir()
-            layer.path.chmod(0o755)
+            os.mkdir(layer.path)
+            os.chmod(layer.path, 0o755)
             self._copy_top(base, layer.path)
             yield layer
         finally:
@@ -182,7 +183,8 @@ class SnapshotStore:
 
     def tree(self, snapshot: Snapshot) -> Tree:
         """Read access to a snapshot without mounting it. It must have been ensured."""
-        return LayeredTree([self.layer_path(layer) for layer in snapshot.layers], self._form)
+        folder = self._layer_folder
+        return LayeredTree([f"{folder}/{layer}/fs" for layer in snapshot.layers], self._form)
 
     def register_fetcher(self, fetcher: Fetcher) -> None:
         """Who brings layers that are recorded but not here."""
@@ -254,7 +256,7 @@ class SnapshotStore:
         """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
         measured = measure(folder)
         try:
-            folder.rename(self._state.layers / layer)
+            os.rename(folder, f"{self._layer_folder}/{layer}")
         except OSError as error:
             if not self.layer_path(layer).exists():
                 raise StateError(f"cannot keep a layer: {error.strerror}", hint=SPACE_HINT) from error
@@ -337,7 +339,7 @@ class SnapshotStore:
         """The top of a mount is the upper folder itself, so it must look like what lies below."""
         if not base.layers:
             return
-        below = self.layer_path(base.layers[-1])
+        below = f"{self._layer_folder}/{base.layers[-1]}/fs"
         info = os.lstat(below)
         os.chown(folder, info.st_uid, info.st_gid)
         os.chmod(folder, info.st_mode & 0o7777)
@@ -350,12 +352,15 @@ class SnapshotStore:
 def _discard_work(folder: Path) -> None:
     """The overlay's own folder, in which the kernel has left an empty one if there was a mount at all."""
     try:
-        with suppress(FileNotFoundError):
-            (folder / "work").rmdir()
-        with suppress(FileNotFoundError):
-            folder.rmdir()
+        os.rmdir(folder)
+    except FileNotFoundError:
+        return  # there was no mount
     except OSError:
-        discard(folder)
+        try:
+            os.rmdir(folder / "work")
+            os.rmdir(folder)
+        except OSError:
+            discard(folder)
 
 
 def _check_ids(file: Path) -> None:

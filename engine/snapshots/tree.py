@@ -23,7 +23,7 @@ Level = tuple[str, bytes]
 class LayeredTree:
     """A `Tree` over folders in overlay form, the lowest first. Remembers which layers make up a folder."""
 
-    def __init__(self, layers: Sequence[Path], form: OverlayFormat) -> None:
+    def __init__(self, layers: Sequence[Path | str], form: OverlayFormat) -> None:
         self._form = form
         tops = [(str(layer), form.opacity(layer)) for layer in reversed(layers)]
         self._folders: dict[str, tuple[Level, ...]] = {"/": tuple(tops)}

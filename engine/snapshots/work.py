@@ -33,7 +33,7 @@ class WorkFolder:
                     self._mine = self._claim()
                     self.sweep()
             folder = self._mine / f"{label}-{next(self._numbers)}"
-            folder.mkdir(mode=0o711)
+            os.mkdir(folder, 0o711)
         except OSError as error:
             raise StateError(
                 f"cannot write to {self._root}: {error.strerror}",

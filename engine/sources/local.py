@@ -38,6 +38,7 @@ class LocalView:
         self._folders: dict[str, tuple[Match, Match]] = {"": (TOP, TOP)}
         self._inhabited: dict[str, bool] = {"": True}
         self._listed: dict[str, Mapping[str, Entry]] = {}
+        self._shown_at: dict[str, bool] = {}
 
     def lstat(self, path: str) -> Entry | None:
         """The entry at a path, links not followed; None if there is none, or the filters hide it."""
@@ -45,11 +46,13 @@ class LocalView:
         entry = self.folder.lstat(inside)
         if entry is None or not self._filtered or not inside:
             return entry
-        parent, _, name = inside.rpartition("/")
-        listed = self._listed.get(parent)
-        if listed is not None:
-            return listed.get(name)
-        return entry if self._shows(parent, name, entry) else None
+        shown = self._shown_at.get(inside)
+        if shown is None:
+            parent, _, name = inside.rpartition("/")
+            listed = self._listed.get(parent)
+            shown = name in listed if listed is not None else self._shows(parent, name, entry)
+            self._shown_at[inside] = shown
+        return entry if shown else None
 
     def names(self, path: str) -> Sequence[str]:
         """The names in a folder, sorted by their bytes. Raises NotADirectoryError, FileNotFoundError."""

@@ -98,9 +98,17 @@ class Walk:
     tree: Tree
     digests: EntryDigests
     folders: dict[str, str] = field(default_factory=dict)
+    _known: dict[tuple[Selection, ...], Digest] = field(default_factory=dict)
 
     def checksum(self, selections: Sequence[Selection]) -> Digest:
         """The checksum of several selections, of all if there are none. Raises as the function `checksum`."""
+        asked = tuple(selections)
+        known = self._known.get(asked)
+        if known is None:
+            known = self._known[asked] = self._checksum(asked)
+        return known
+
+    def _checksum(self, selections: Sequence[Selection]) -> Digest:
         parts = []
         for selection in selections or (Selection("/"),):
             try:
@@ -145,7 +153,7 @@ class Walk:
             return [(i.path, i.real, i.entry, self._digest(i, selection.follow_links)) for i in items]
         real = resolve(self.tree, path, follow_last=selection.follow_links)
         entry = self.tree.lstat(real)
-        return [] if entry is None else [(path, real, entry, self._whole(path, selection.follow_links))]
+        return [] if entry is None else [(path, real, entry, self._all_of(real, entry))]
 
     def _digest(self, item: Taken, follow_links: bool) -> str:
         if item.top and follow_links and item.entry.is_link:
@@ -157,6 +165,9 @@ class Walk:
         entry = self.tree.lstat(real)
         if entry is None:
             raise missing(self.tree, path)
+        return self._all_of(real, entry)
+
+    def _all_of(self, real: str, entry: Entry) -> str:
         self.digests.prepare(real)
         return self._folder(real) if entry.is_dir else self.digests.of(real, entry)
 
