@@ -10,7 +10,7 @@ import click
 from bakery.cli import examples
 from bakery.cli.build_options import definition_options, load_request
 from bakery.config.target import Listing, NamedDescription, VariableInfo
-from bakery.console.table import columns
+from bakery.console.declared import table
 
 
 @click.command("ls", epilog=examples.LS)
@@ -24,21 +24,6 @@ def ls(form: str, **options: Any) -> None:
     listing = config.list_declared(load_request(options))
     report_warnings(listing.warnings)
     click.echo(_json(listing) if form == "json" else table(listing), nl=False)
-
-
-def table(listing: Listing) -> str:
-    """Three tables, those that are empty left out."""
-    targets = [(t.name, t.description) for t in listing.targets if t.group is None]
-    groups = [(g.name, ", ".join(g.group), g.description) for g in listing.targets if g.group is not None]
-    variables = [
-        (v.name, v.type, "(not set)" if v.value is None else v.value, v.description) for v in listing.variables
-    ]
-    parts = [
-        columns(("TARGET", "DESCRIPTION"), targets),
-        columns(("GROUP", "MEMBERS", "DESCRIPTION"), groups),
-        columns(("VARIABLE", "TYPE", "VALUE", "DESCRIPTION"), variables),
-    ]
-    return "\n".join(filter(None, parts)) or "The bake files declare nothing.\n"
 
 
 def _json(listing: Listing) -> str:

@@ -70,7 +70,7 @@ def how_to_begin(folder: Path | None = None) -> str:
 
 def _here(folder: Path) -> str:
     from bakery import config
-    from bakery.cli.ls import table
+    from bakery.console.declared import table
 
     listing = config.list_declared(config.LoadRequest(env=os.environ, cwd=folder))
     names = [target.name for target in listing.targets]

@@ -11,7 +11,7 @@ from bakery.history.comparison import Comparison, StepPair, TargetPair
 from bakery.history.critical_path import critical_path
 from bakery.history.reasons import why
 from bakery.history.record import RecordedBuild, RecordedTarget, RecordedVertex
-from bakery.history.shelf import BuildSummary
+from bakery.history.summary import BuildSummary
 
 SLOWEST, PATH, DIFFERENT = 10, 12, 20
 """How many steps of each list are shown."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bakery.history.shelf import EVENTS, Shelf
+from bakery.history.shelf import Shelf
+from bakery.history.summary import EVENTS
 from bakery.values import frozen
 from engine.events import How
 

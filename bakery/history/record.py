@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bakery.history.lines import parse
-from bakery.history.shelf import EVENTS, FACTS, LOGS, RESULT, UNREADABLE, BuildSummary, finite, read_json
+from bakery.history.summary import EVENTS, FACTS, LOGS, RESULT, UNREADABLE, BuildSummary, finite, read_json
 from bakery.values import frozen
 from engine.digests import Digest
 from engine.events import Change, Decided, How

@@ -17,7 +17,8 @@ from bakery.history import layers
 from bakery.history.facts import Facts, gather
 from bakery.history.git_state import Checkout, find_checkout, is_changed
 from bakery.history.lines import Encoder, without_credentials
-from bakery.history.shelf import BUILDS, EVENTS, FACTS, LOGS, RESULT, Shelf
+from bakery.history.shelf import BUILDS, Shelf
+from bakery.history.summary import EVENTS, FACTS, LOGS, RESULT
 from engine.events import Event
 from engine.request import BuildResult, TargetResult
 

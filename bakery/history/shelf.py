@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
-import math
 import os
 import re
 import shutil
 import time
-from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError, did_you_mean
-from bakery.values import frozen
+from bakery.history.summary import UNREADABLE, BuildSummary, is_going, read_summary
 
 if TYPE_CHECKING:
     from bakery.history.record import RecordedBuild
 
 STEP_LOGS = "logs"
 """Where the engine keeps the whole logs of steps, in a folder for each build (see `engine.state`)."""
-BUILDS, FACTS, EVENTS, LOGS, RESULT = "builds", "facts.json", "events.jsonl", "logs.jsonl", "result.json"
+BUILDS = "builds"
 _ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{4}")
 _LAST = re.compile(r"last(?:~(\d+))?")
-_WORST = ("failed", "cancelled", "not started", "succeeded", "cached")
-
-
-UNREADABLE = (ArithmeticError, AttributeError, IndexError, KeyError, TypeError, ValueError)
-"""What reading something raises that is not as we wrote it."""
-
-
-@frozen
-class BuildSummary:
-    """One build in a line. Times are seconds since the epoch.
-
-    `state` is `running`, `lost` (its process died), `error` (it could not begin), `interrupted`, or the worst outcome
-    of its targets: `failed`, `cancelled`, `not started`, `succeeded`, `cached`.
-    """
-
-    id: str
-    state: str
-    began: float
-    seconds: float
-    targets: tuple[str, ...]
-    outcomes: Mapping[str, int]
-    steps: int
-    hits: int
-    commit: str
-    branch: str
-    changed: bool | None
-    folder: str
 
 
 class Shelf:
@@ -130,7 +98,7 @@ class Shelf:
     def remove(self, id_: str) -> bool:
         """Takes a build away; False if it is still going."""
         folder = self._folder / id_
-        if _is_going(folder):
+        if is_going(folder):
             return False
         # Out of sight at once: a half removed build must never be read.
         hidden = self._folder / f".{id_}"
@@ -178,22 +146,7 @@ class Shelf:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
     def _summary(self, id_: str) -> BuildSummary | None:
-        folder = self._folder / id_
-        facts, result = read_json(folder / FACTS), read_json(folder / RESULT)
-        if facts is None:
-            return None
-        try:
-            return _summary(folder, facts, result)
-        except UNREADABLE:
-            return None
-
-
-def finite(value: Any) -> float:
-    """A number. Raises TypeError or ValueError for what is none, or not finite."""
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(value)
-    return number
+        return read_summary(self._folder / id_)
 
 
 def _bytes_in(folder: Path) -> int:
@@ -201,56 +154,3 @@ def _bytes_in(folder: Path) -> int:
         return sum(entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder))
     except OSError:
         return 0
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """An object from a file; None if there is none."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _summary(folder: Path, facts: Mapping[str, Any], result: Mapping[str, Any] | None) -> BuildSummary:
-    began = finite(facts["began"])
-    targets: Mapping[str, Any] = (result or {}).get("targets", {})
-    outcomes = Counter(str(target["outcome"]) for target in targets.values())
-    git: Mapping[str, Any] = facts.get("git", {})
-    return BuildSummary(
-        id=folder.name,
-        state=_state(folder, result, outcomes),
-        began=began,
-        seconds=max(0.0, finite(result["ended"]) - began) if result else 0.0,
-        targets=tuple(map(str, facts["targets"])),
-        outcomes=dict(outcomes),
-        steps=sum(int(target["steps"]) for target in targets.values()),
-        hits=sum(int(target["hits"]) for target in targets.values()),
-        commit=str(git.get("commit", "")),
-        branch=str(git.get("branch", "")),
-        changed=(result or {}).get("changed"),
-        folder=str(facts.get("folder", "")),
-    )
-
-
-def _state(folder: Path, result: Mapping[str, Any] | None, outcomes: Mapping[str, int]) -> str:
-    if result is None:
-        return "running" if _is_going(folder) else "lost"
-    if error := result.get("error"):
-        return "interrupted" if error == "interrupted" else "error"
-    return next((word for word in _WORST if word in outcomes), "succeeded")
-
-
-def _is_going(folder: Path) -> bool:
-    """Whether a process holds the lock on a build's events."""
-    try:
-        descriptor = os.open(folder / EVENTS, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
