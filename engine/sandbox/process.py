@@ -11,6 +11,8 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
+import termios
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import field
@@ -107,8 +109,8 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
             os.close(ends[1])
     started()
     async with trio.open_nursery() as nursery:
-        for (end, _), stream in zip(pipes, Stream, strict=False):
-            nursery.start_soon(_read, end, stream, output)
+        if pipes:
+            nursery.start_soon(_listen, pipes[0][0], pipes[1][0], output)
         try:
             await _gone(watcher)
         except trio.Cancelled:
@@ -123,14 +125,35 @@ async def run(command: Command, output: Output, find_init: FindInit, started: Ca
     return watcher.returncode
 
 
-async def _read(fd: int, stream: Stream, output: Output) -> None:
-    with suppress(OSError):  # beyond the user's limit of pipe pages
-        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-    # Shielded: a step that is being ended may still say something. The pipe ends with the last process of it.
+async def _listen(stdout: int, stderr: int, output: Output) -> None:
+    """Passes on what comes, until both have ended. What a step complains of stays behind what it said before that."""
+    for fd in (stdout, stderr):
+        with suppress(OSError):  # beyond the user's limit of pipe pages
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+
+    async def read_stderr() -> None:
+        while chunk := await errors.receive_some(_CHUNK):
+            # Two pipes have no order between them, and which one trio looks at first is chance: an error would come
+            # out before the lines that lead to it, and be cut off with the beginning of the log.
+            if there := _waiting(stdout):
+                output(Stream.STDOUT, os.read(stdout, there))
+            output(Stream.STDERR, bytes(chunk))
+
+    # Shielded: a step that is being ended may still say something. The pipes end with the last process of it.
     with trio.CancelScope(shield=True):
-        async with trio.lowlevel.FdStream(fd) as pipe:
-            while chunk := await pipe.receive_some(_CHUNK):
-                output(stream, bytes(chunk))
+        async with (
+            trio.lowlevel.FdStream(stdout) as texts,
+            trio.lowlevel.FdStream(stderr) as errors,
+            trio.open_nursery() as nursery,
+        ):
+            nursery.start_soon(read_stderr)
+            while chunk := await texts.receive_some(_CHUNK):
+                output(Stream.STDOUT, bytes(chunk))
+
+
+def _waiting(pipe: int) -> int:
+    """How many bytes a pipe holds."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 async def _gone(watcher: subprocess.Popen[bytes]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import trio
-from support.kitchen import RUNTIMES, Kitchen, present
+from support.kitchen import PASSWD, RUNTIMES, Kitchen, present
 
 from engine.errors import EngineError, EntitlementError, ExitError, StepError, UnsupportedError
 from engine.llb.definition import Vertex
@@ -222,6 +222,13 @@ def test_an_error_quotes_the_command_and_keeps_the_end_of_the_log(kitchen: Kitch
     assert error.log == b"line\nls: /not-there: No such file or directory\n"
     assert error.log_path is not None
     assert error.log_path.read_bytes() == error.log
+
+
+def test_what_a_step_complains_of_stays_behind_what_led_to_it(kitchen: Kitchen) -> None:
+    if kitchen.runtime.name == "runc":
+        pytest.skip("runc copies what steps say out of pipes of its own, in any order")
+    for _ in range(8):
+        assert kitchen.says("cat /etc/passwd; echo broken >&2").splitlines()[1:] == [*PASSWD.splitlines()[1:], "broken"]
 
 
 def test_a_program_that_is_not_there(kitchen: Kitchen) -> None:
