@@ -75,12 +75,15 @@ async def deliver(
     return TargetResult(wanted.name, outcome, metadata, failure, steps, hits, time.time() - begun, size, layers)
 
 
-def result_without_end(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Findings) -> TargetResult:
-    """How a target ended that was cancelled: it may not even have begun."""
+def result_without_end(
+    wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Findings, asked: float
+) -> TargetResult:
+    """How a target ended that was cancelled: it may not even have begun. `asked`: since when it was wanted."""
     edges = [p.edge for p in wanted.platforms if p.edge]
-    begun = any(v.digest in scheduler.begun for v in walk(vertices, edges))
     steps, hits = _count(wanted, vertices, scheduler)
-    return TargetResult(wanted.name, Outcome.CANCELLED if begun else Outcome.NOT_STARTED, steps=steps, hits=hits)
+    if not any(v.digest in scheduler.begun for v in walk(vertices, edges)):
+        return TargetResult(wanted.name, Outcome.NOT_STARTED, steps=steps, hits=hits)
+    return TargetResult(wanted.name, Outcome.CANCELLED, steps=steps, hits=hits, seconds=time.time() - asked)
 
 
 def _count(wanted: Wanted, vertices: Mapping[Digest, Vertex], scheduler: Findings) -> tuple[int, int]:

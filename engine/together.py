@@ -103,14 +103,15 @@ async def deliver_all(
     gate = Gate(scopes) if together else None
 
     async def one(wanted: Wanted) -> None:
+        asked = time.time()
         try:
             with scopes[wanted.name] as scope:
                 result = await deliver(wanted, request.vertices, scheduler, house, exchange, gate)
         except BaseException:  # a cancellation of the whole build, which may come as a group
-            endings.cut(result_without_end(wanted, request.vertices, scheduler))
+            endings.cut(result_without_end(wanted, request.vertices, scheduler, asked))
             raise
         if scope.cancelled_caught:
-            result = result_without_end(wanted, request.vertices, scheduler)
+            result = result_without_end(wanted, request.vertices, scheduler, asked)
         endings.note(result)
         if result.outcome is Outcome.FAILED:
             if gate is not None:

@@ -88,6 +88,8 @@ class Display:
         self._thread: threading.Thread | None = None
         self._mute = False
         self._folding: Folding | None = None
+        self.columns: Callable[[], int] = lambda: 0
+        """How many the screen has now; 0 if there is none, where nobody has to break lines."""
         self.palette = Palette()
         """The colours of what is said at the end."""
         self.fault: Exception | None = None
@@ -136,7 +138,7 @@ class Display:
             self._write(summary.warnings(self._model.warnings(), self._debug))
             self._write(summary.slowest(self._model, time.time()))
             if result.targets:
-                self._write(highlight("\n" + summary.targets(result), self.palette))
+                self._write(highlight("\n" + summary.targets(result, self.columns()), self.palette))
         self._write(highlight(failures(result, self._model, self._colours), self.palette))
         if self._talkative:
             self._write(summary.next_steps(result))
@@ -222,6 +224,7 @@ def make_display(
         display.fold(folding)
     if mode == "tty":
         display.palette = Palette.of(env, terminal=True)
+        display.columns = lambda: _size(stream)[0]
     return display
 
 

@@ -24,27 +24,33 @@ _WORDS = {
     Outcome.CANCELLED: "canceled",
     Outcome.NOT_STARTED: "not started",
 }
-_WELL = (Outcome.SUCCEEDED, Outcome.CACHED)
+_FIRST = (Outcome.FAILED, Outcome.CANCELLED)
+"""Of which there is most to say."""
 
 
-def targets(result: BuildResult) -> str:
+def targets(result: BuildResult, columns: int = 0) -> str:
     """A line for each target: how it ended, in what time, how many steps were known, its digest and names.
 
     Of very many targets those that did not end well are shown first, then the slowest; the last line counts the rest.
+    Where a line is wider than the `columns` of the screen, if that is known, the names come below.
     """
     all_ = list(result.targets.values())
     shown = all_
     if len(all_) > TARGETS_SHOWN:
-        shown = sorted(all_, key=lambda t: (t.outcome in _WELL, -t.seconds))[:TARGETS_SHOWN]
+        shown = sorted(all_, key=_interest)[:TARGETS_SHOWN]
     width = max((len(target.name) for target in shown), default=0)
-    lines = [_line(target, width) for target in shown]
+    lines = [line for target in shown for line in _lines(target, width, columns)]
     if len(shown) < len(all_):
         counts = Counter(_WORDS[target.outcome] for target in all_)
         lines.append(f" {len(all_):,} targets: " + ", ".join(f"{n:,} {word}" for word, n in counts.items()))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _line(target: TargetResult, width: int) -> str:
+def _interest(target: TargetResult) -> tuple[bool, bool, float]:
+    return target.outcome not in _FIRST, target.outcome is Outcome.NOT_STARTED, -target.seconds
+
+
+def _lines(target: TargetResult, width: int, columns: int) -> Iterable[str]:
     words = [f" {target.name:<{width}}  {_WORDS[target.outcome]:<8}"]
     if target.outcome is not Outcome.NOT_STARTED:
         words.append(f"{target.seconds:6.1f}s  {target.hits}/{plural(target.steps, 'step')} cached")
@@ -52,16 +58,17 @@ def _line(target: TargetResult, width: int) -> str:
         words.append(size(target.size))
     if digest := target.metadata.get("containerimage.digest"):
         words.append(digest[:19])
-    if names := target.metadata.get("image.name"):
-        words.append(names.replace(",", " "))
-    return "  ".join(words).rstrip()
+    line = "  ".join(words).rstrip()
+    names = target.metadata.get("image.name", "").replace(",", " ")
+    together = f"{line}  {names}".rstrip()
+    yield from [together] if not columns or len(together) < columns else [line, f" {'':{width}}  {names}"]
 
 
 def next_steps(result: BuildResult) -> str:
-    """What one may want to do now that something has failed."""
+    """What one may want to do now that something has failed, or was ended."""
     failed = [target.name for target in result.targets.values() if target.outcome is Outcome.FAILED]
     if not failed:
-        return ""
+        return "next: the same command goes on from here, what has ended is kept\n" if result.stopped else ""
     names = " ".join(failed) if len(failed) <= NAMED else "TARGET"
     again = f"`bakery build {names}` for these alone, " if len(failed) < len(result.targets) else ""
     return f"next: {again}`bakery history logs --failed` for whole logs, `bakery report` for a page\n"

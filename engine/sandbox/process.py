@@ -157,6 +157,8 @@ def _waiting(pipe: int) -> int:
 
 
 async def _gone(watcher: subprocess.Popen[bytes]) -> None:
+    if watcher.poll() is not None:
+        return
     handle = os.pidfd_open(watcher.pid)
     try:
         await trio.lowlevel.wait_readable(handle)
@@ -190,6 +192,8 @@ async def _end(watcher: subprocess.Popen[bytes], find_init: FindInit) -> None:
 def _kill_all(watcher: subprocess.Popen[bytes]) -> None:
     """A watcher that is killed while its step is only just made leaves that waiting for it for ever, with our pipes."""
     watcher.send_signal(signal.SIGSTOP)  # it makes no further process while we look
+    if watcher.returncode is not None:  # gone by itself meanwhile, and with it all of its step
+        return
     os.waitid(os.P_PID, watcher.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     for pid in (*_descendants(watcher.pid), watcher.pid):
         with suppress(ProcessLookupError):

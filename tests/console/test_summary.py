@@ -39,6 +39,29 @@ def test_of_many_targets_failures_come_first_and_the_rest_is_counted() -> None:
     assert len(lines) == summary.TARGETS_SHOWN + 1
 
 
+def test_on_a_narrow_screen_names_have_a_line_of_their_own() -> None:
+    target = TargetResult("api", Outcome.SUCCEEDED, IMAGE, None, steps=12, hits=3, seconds=12.34)
+    line, below = summary.targets(result(target), columns=80).splitlines()
+    assert line == " api  built       12.3s  3/12 steps cached  sha256:0123456789ab"
+    assert below == "      example/api:1 example/api:latest"
+    assert summary.targets(result(target), columns=200).count("\n") == 1
+
+
+def test_of_many_targets_those_that_were_not_started_come_last() -> None:
+    idle = [TargetResult(f"t{n}", Outcome.NOT_STARTED) for n in range(50)]
+    done = [TargetResult(f"d{n}", Outcome.SUCCEEDED) for n in range(10)]
+    lines = summary.targets(result(*idle, *done, TargetResult("cut", Outcome.CANCELLED, seconds=3.0))).splitlines()
+    assert lines[0].split() == ["cut", "canceled", "3.0s", "0/0", "steps", "cached"]
+    assert [line.split()[0] for line in lines[1:11]] == [f"d{n}" for n in range(10)]
+    assert lines[-1] == " 61 targets: 50 not started, 10 built, 1 canceled"
+
+
+def test_after_the_end_a_next_step_is_named() -> None:
+    cut = {"a": TargetResult("a", Outcome.CANCELLED)}
+    assert summary.next_steps(BuildResult(cut, stopped=True)).startswith("next: the same command goes on")
+    assert summary.next_steps(BuildResult({"a": TargetResult("a", Outcome.SUCCEEDED)})) == ""
+
+
 def warned(line: int, short: str) -> Warned:
     source = ops.SourceInfo("Dockerfile", b"", "Dockerfile")
     place = Place(source, (ops.Range(ops.Position(line, 0), ops.Position(line, 0)),))
