@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from engine.errors import RegistryError
+from engine.registry.bodies import read_at_most
 from engine.registry.challenge import Challenge, parse_challenges
 from engine.registry.credentials import Credentials, CredentialStore
 from engine.registry.failure import failure
@@ -127,10 +128,14 @@ class Authorizer:
             headers = {"authorization": _basic(credentials)} if credentials and credentials.username else {}
             query = urlencode([(k, v) for k, v in fields if v])
             request = client.build_request("GET", realm + ("&" if url.query else "?") + query, headers=headers)
-        response = await persist(lambda: client.send(request), self._patience)
-        if response.status_code != 200:
-            raise await failure(response, f"log in to {self._domain}", url.netloc)
-        return _read_token(response.content, url.netloc)
+        response = await persist(lambda: client.send(request, stream=True), self._patience)
+        try:
+            if response.status_code != 200:
+                raise await failure(response, f"log in to {self._domain}", url.netloc)
+            answer = await read_at_most(response, MAX_TOKEN)
+        finally:
+            await response.aclose()
+        return _read_token(answer or b"", url.netloc)
 
 
 def _merged(challenge: Challenge, scopes: frozenset[Scope]) -> list[Scope]:
@@ -140,7 +145,7 @@ def _merged(challenge: Challenge, scopes: frozenset[Scope]) -> list[Scope]:
 
 def _read_token(body: bytes, host: str) -> tuple[str, float]:
     try:
-        answer: dict[str, Any] = json.loads(body[:MAX_TOKEN])
+        answer: dict[str, Any] = json.loads(body)
         token = answer.get("token") or answer.get("access_token")
         life = float(answer.get("expires_in") or DEFAULT_LIFE)
     except (ValueError, TypeError, AttributeError):

@@ -18,6 +18,7 @@ import trio
 from engine import oci
 from engine.blobs import CorruptBlob
 from engine.errors import RegistryError
+from engine.registry.bodies import read_at_most
 from engine.registry.pull import Repository
 from engine.registry.transport import Request
 from engine.values import frozen
@@ -62,7 +63,7 @@ async def find_address(repository: Repository, blob: oci.Descriptor, name: str) 
     async with repository.transport.exchange(request) as response:
         if response.headers.get("content-range", "") != f"bytes 0-0/{blob.size}":
             return None
-        await response.aread()
+        await read_at_most(response, 1)
         url = urlsplit(str(response.request.url))
         headers = {key: response.request.headers[key] for key in _KEPT if key in response.request.headers}
     tls = repository.transport.tls_of(url.netloc) if url.scheme == "https" else None

@@ -11,6 +11,7 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from engine.errors import RegistryError
 from engine.registry.auth import Authorizer, Scope
+from engine.registry.bodies import read_at_most
 from engine.registry.connections import Connections
 from engine.registry.credentials import CredentialStore
 from engine.registry.failure import failure
@@ -153,7 +154,10 @@ async def _wants_tls(response: httpx2.Response, scheme: str) -> bool:
     a version that it uses for nothing else; the answer to a HEAD has no body."""
     if scheme != "http" or response.status_code != 400:
         return False
-    return response.http_version == "HTTP/1.0" or b"HTTP request to an HTTPS server" in await response.aread()
+    if response.http_version == "HTTP/1.0":
+        return True
+    short = 0 < int(response.headers.get("content-length") or 0) <= MAX_DRAINED
+    return short and b"HTTP request to an HTTPS server" in await response.aread()
 
 
 def _marked(schemes: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
@@ -168,7 +172,7 @@ async def _drain(response: httpx2.Response) -> None:
 
     if int(response.headers.get("content-length") or 0) <= MAX_DRAINED:
         with suppress(httpx2.HTTPError):
-            await response.aread()
+            await read_at_most(response, MAX_DRAINED)
     await response.aclose()
 
 

@@ -6,7 +6,7 @@ import base64
 import json
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +41,8 @@ class Says:
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    flow: Callable[[Callable[[bytes], object]], None] | None = None
+    """Instead of a body: what writes its chunks."""
 
 
 @dataclass
@@ -70,10 +72,13 @@ def liar(answers: Callable[[Liar, str, int], Says]) -> Iterator[Liar]:
             said.heard.append((self.path, self.headers.get("authorization", "")))
             answer = answers(said, path, number)
             self.send_response(answer.status)
-            for key, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
+            length = {"Transfer-Encoding": "chunked"} if answer.flow else {"Content-Length": str(len(answer.body))}
+            for key, value in {**length, **answer.headers}.items():
                 self.send_header(key, value)
             self.end_headers()
-            if self.command != "HEAD":
+            if answer.flow:
+                answer.flow(self.wfile.write)
+            elif self.command != "HEAD":
                 self.wfile.write(answer.body)
             self.close_connection = True
 
@@ -142,6 +147,42 @@ def test_a_token_that_is_none_ends_in_a_clear_error(token: bytes) -> None:
 
     with liar(answers) as said, pytest.raises(RegistryError, match="answered a request for a token with something"):
         run(lambda registries: registries.manifest(f"{said.host}/app"))
+
+
+ENDLESS = 64 << 20
+"""Bytes after which a server gives up whose body has no end; many times what a connection holds on its way."""
+
+
+def without_end(write: Callable[[bytes], object]) -> int:
+    """How many bytes of a body in chunks were taken until the other side had enough."""
+    piece, sent = bytes(1 << 16), 0
+    with suppress(OSError):
+        while sent < ENDLESS:
+            write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            sent += len(piece)
+    return sent
+
+
+@pytest.mark.parametrize("place", ["token", "challenge"])
+def test_a_body_without_an_end_is_not_waited_for(place: str) -> None:
+    taken: list[int] = []
+    given_up = threading.Event()
+
+    def flow(write: Callable[[bytes], object]) -> None:
+        taken.append(without_end(write))
+        given_up.set()
+
+    def answers(said: Liar, path: str, number: int) -> Says:
+        if path == "/token":
+            return Says(flow=flow) if place == "token" else Says(b'{"token": "t"}')
+        challenge = {"WWW-Authenticate": f'Bearer realm="http://{said.host}/token"'}
+        return Says(status=401, headers=challenge, flow=flow if place == "challenge" and not number else None)
+
+    with liar(answers) as said:
+        with pytest.raises(RegistryError):
+            run(lambda registries: registries.manifest(f"{said.host}/app"))
+        assert given_up.wait(60)
+    assert taken[0] < ENDLESS
 
 
 def test_a_token_server_that_stays_away_ends_in_an_error() -> None:
