@@ -24,6 +24,8 @@ _UNCOMPILED = 32
 
 @dataclasses.dataclass
 class _Sample:
+    """Has a docstring, for without one `dataclass` would write one, and import `inspect` for it."""
+
     field: int
 
 

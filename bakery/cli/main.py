@@ -8,7 +8,7 @@ import signal
 import sys
 from types import FrameType
 
-from bakery.deferred import defer
+from bakery.cli.deferrals import defer_rare_imports
 
 _INTERRUPTED, _TERMINATED = 130, 143
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Runs the command of this process's arguments and ends the process with its exit code."""
     # Most of what a command makes are modules and classes, which are no garbage: Python looks every 700 objects.
     gc.set_threshold(50_000, 20, 20)
-    defer("trio")
+    defer_rare_imports()
     code = command()
     if sys.stderr:
         sys.stderr.flush()

@@ -6,7 +6,7 @@ it (number to string); others are tried with the value at hand (string to number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bakery.config import number
 from bakery.config.mismatch import mismatch
@@ -26,6 +26,7 @@ from bakery.config.types import (
 )
 from bakery.config.unification import is_convertible, unify, unify_safely
 from bakery.config.values import (
+    UNKNOWN,
     Value,
     boolean,
     list_of,
@@ -55,22 +56,33 @@ def convert(value: Value, wanted: Type) -> Value:
         return string(number.to_text(value.raw))  # what most templates need
     if given == wanted:
         return value
-    if _has_members_of(value, wanted):
-        return Value(wanted, value.raw, value.weight)
+    direct = _of_primitives(value, wanted)
+    if direct is not None:
+        return direct
     if not is_convertible(given, wanted):
         raise ConversionError(mismatch(given, wanted))
     return _converted(value, wanted)
 
 
-def _has_members_of(value: Value, wanted: Type) -> bool:
-    """Whether a tuple or an object is a list or map in all but name, as nearly every attribute's value is."""
-    match value.type, wanted:
-        case TupleType(types), ListType(element):
-            return value.is_known and not value.is_null and all(type is element for type in types)
-        case ObjectType(attributes), MapType(element):
-            return value.is_known and not value.is_null and all(type is element for type in attributes.values())
-        case _:
-            return False
+def _of_primitives(value: Value, wanted: Type) -> Value | None:
+    """A tuple or an object of primitives as list or map, as nearly every attribute wants it; None for anything else."""
+    given, raw = value.type, value.raw
+    if raw is None or raw is UNKNOWN:
+        return None
+    if isinstance(given, TupleType) and isinstance(wanted, ListType):
+        types: Collection[Type] = given.elements
+    elif isinstance(given, ObjectType) and isinstance(wanted, MapType):
+        types = given.attributes.values()
+    else:
+        return None
+    element = wanted.element
+    if all(type is element for type in types):
+        return Value(wanted, raw, value.weight)
+    if element is not STRING or not all(type is STRING or type is NUMBER or type is BOOL for type in types):
+        return None
+    if isinstance(raw, tuple):
+        return list_of(STRING, [_converted(member, STRING) for member in raw])
+    return map_of(STRING, {name: _converted(member, STRING) for name, member in raw.items()})
 
 
 def _converted(value: Value, wanted: Type) -> Value:

@@ -16,8 +16,9 @@ from bakery.config.target import SecretEntry, SSHEntry, Target
 from bakery.config.textforms import clean_path
 from bakery.diagnostics import BakeryError, Diagnostic
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s?([kmgtp]?)(?:i?b)?", re.IGNORECASE)
-_PLATFORM_PART = re.compile(r"[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?")
+# Not compiled here: most commands need none of them.
+_SIZE = r"(?i:(\d+(?:\.\d+)?)\s?([kmgtp]?)(?:i?b)?)"
+_PLATFORM_PART = r"[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?"
 _SYSTEMS = (
     "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows "
     "zos macos"
@@ -28,7 +29,7 @@ _MACHINES = (
 )
 """What a platform of a single word may be, aliases included."""
 _LEVELS = frozenset({"manifest", "index", "manifest-descriptor", "index-descriptor"})
-_ANNOTATION = re.compile(r"(?P<levels>[a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):(?P<key>[^=]*)=")
+_ANNOTATION = r"(?P<levels>[a-z-]+(?:\[[^\]]*\])?(?:,[a-z-]+(?:\[[^\]]*\])?)*):(?P<key>[^=]*)="
 _MAX_DIGITS = 100
 _ABBREVIATIONS = {"k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
@@ -101,7 +102,7 @@ def _platform_problem(text: str) -> str | None:
         return None
     parts = text.split("/", 3)
     for part in parts:
-        if not _PLATFORM_PART.fullmatch(part):
+        if not re.fullmatch(_PLATFORM_PART, part):
             return f'"{part}" is an invalid component of "{text}": platform specifier component must be a word'
     if len(parts) == 1 and parts[0].split("(")[0].lower() not in f"{_SYSTEMS} {_MACHINES}".split():
         return f'"{text}": unknown operating system or architecture'
@@ -110,7 +111,7 @@ def _platform_problem(text: str) -> str | None:
 
 def parse_size(text: str) -> int | None:
     """Bytes that a size like `128m`, `1.5GiB` or `4096` means, in powers of 1024; None if it means none."""
-    match = _SIZE.fullmatch(text.strip())
+    match = re.fullmatch(_SIZE, text.strip())
     if match is None or len(match[1]) > _MAX_DIGITS:
         return None
     return int(float(match[1]) * 1024 ** _ABBREVIATIONS.get(match[2].lower(), 0))
@@ -120,7 +121,7 @@ def annotation_problem(text: str) -> str | None:
     """What is wrong with an annotation; None if nothing is."""
     if "=" not in text:
         return f'invalid annotation "{text}", expected key=value'
-    match = _ANNOTATION.match(text)
+    match = re.match(_ANNOTATION, text)
     if match is None:
         return None
     for level in match["levels"].split(","):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 from bakery.config.discover import discover, read
 from bakery.config.draft import TargetDraft
@@ -19,7 +18,7 @@ from bakery.config.selection import follow_links, printed_groups, reached, reque
 from bakery.config.target import Group, Listing, NamedDescription, PolicyEntry, Project, VariableInfo
 from bakery.config.textforms import parse_bool
 from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
-from bakery.values import frozen
+from bakery.values import frozen, replace
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
 
@@ -197,7 +196,7 @@ def _add_blocks(
 
 def local_platform() -> str:
     """The platform of this machine as images name it: `linux/amd64`."""
-    machine = platform.machine()
+    machine = os.uname().machine
     return f"linux/{_MACHINES.get(machine, machine)}"
 
 
@@ -267,10 +266,10 @@ def _attest_attrs(text: str) -> str:
 
 
 def _with_flags(draft: TargetDraft, request: LoadRequest) -> TargetDraft:
-    values = dict(draft.values)
+    values = draft.values
     epoch = request.env.get("SOURCE_DATE_EPOCH")
     if epoch and "SOURCE_DATE_EPOCH" not in values.get("args", {}):
-        values["args"] = {**values.get("args", {}), "SOURCE_DATE_EPOCH": epoch}
+        values = {**values, "args": {**values.get("args", {}), "SOURCE_DATE_EPOCH": epoch}}
     if "disabled" in request.policy or "disabled=true" in request.policy:
-        values["policy"] = [PolicyEntry(disabled=True)]
-    return replace(draft, values=values)
+        values = {**values, "policy": [PolicyEntry(disabled=True)]}
+    return draft if values is draft.values else replace(draft, values=values)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import replace
 
 from bakery.config.draft import TargetDraft, distinct
 from bakery.config.inherit import Inheritance
 from bakery.config.target import Group, OutputEntry
 from bakery.config.textforms import path_match
 from bakery.diagnostics import BakeryError, Span
+from bakery.values import replace
 
 DEFAULT = "default"
 ALL = "all"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import re
 import struct
 from collections.abc import Mapping, Sequence
@@ -146,7 +145,7 @@ def _last_calls(calls: StepCalls, step: Step) -> None:
     _limits(calls, step)
     calls.must(f"cannot change to the folder {step.cwd}", "chdir", step.cwd)
     if not insecure:  # while there are the privileges for it
-        program = filter_program(platform.machine())
+        program = filter_program(os.uname().machine)
         calls.must(
             "cannot filter system calls", "seccomp", _SECCOMP_SET_MODE_FILTER, 0, Words((len(program) // 8, program))
         )

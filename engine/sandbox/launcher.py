@@ -18,7 +18,6 @@ ELF: System V ABI, chapters 4 and 5. Call numbers: `asm/unistd_64.h` and `asm-ge
 from __future__ import annotations
 
 import os
-import platform
 import struct
 from collections.abc import Sequence
 
@@ -115,7 +114,7 @@ class Launcher:
 
     def __init__(self, machine: str = "") -> None:
         """For this machine's architecture, or another one. Raises UnsupportedError where there is no loop for it."""
-        name = machine or platform.machine()
+        name = machine or os.uname().machine
         if name not in MACHINES:
             raise UnsupportedError(
                 f"steps cannot be started on {name}", hint="bakery knows the system calls of x86_64 and aarch64 only"

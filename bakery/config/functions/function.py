@@ -56,6 +56,12 @@ class Function:
         """What the argument at an index is for; None if there are too many."""
         return self.params[index] if index < len(self.params) else self.variadic
 
+    def parameters(self, count: int) -> tuple[Parameter, ...]:
+        """What so many arguments are for, as far as there may be so many."""
+        if self.variadic is None:
+            return self.params[:count]
+        return (*self.params[:count], *[self.variadic] * (count - len(self.params)))
+
 
 Implementation = Callable[[Sequence[Value]], Value]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Sequence
 from typing import Final
 
+from bakery.config.functions.digests import digest
 from bakery.config.functions.function import Function, FunctionError, Parameter, definer, whole
 from bakery.config.functions.octets import encoded
 from bakery.config.types import NUMBER, STRING
@@ -25,25 +25,25 @@ MAX_BCRYPT_COST: Final = 16
 @_define(_STR)
 def md5(args: Sequence[Value]) -> Value:
     """Hexadecimal MD5."""
-    return string(hashlib.md5(encoded(args[0].raw), usedforsecurity=False).hexdigest())
+    return string(digest("md5", encoded(args[0].raw)).hex())
 
 
 @_define(_STR)
 def sha1(args: Sequence[Value]) -> Value:
     """Hexadecimal SHA-1."""
-    return string(hashlib.sha1(encoded(args[0].raw), usedforsecurity=False).hexdigest())
+    return string(digest("sha1", encoded(args[0].raw)).hex())
 
 
 @_define(_STR)
 def sha256(args: Sequence[Value]) -> Value:
     """Hexadecimal SHA-256."""
-    return string(hashlib.sha256(encoded(args[0].raw)).hexdigest())
+    return string(digest("sha256", encoded(args[0].raw)).hex())
 
 
 @_define(_STR)
 def sha512(args: Sequence[Value]) -> Value:
     """Hexadecimal SHA-512."""
-    return string(hashlib.sha512(encoded(args[0].raw)).hexdigest())
+    return string(digest("sha512", encoded(args[0].raw)).hex())
 
 
 @_define(_STR, variadic=Parameter("cost", NUMBER))
@@ -113,5 +113,5 @@ def uuidv5(args: Sequence[Value]) -> Value:
     except ValueError:
         raise FunctionError(f"uuidv5() doesn't support namespace {text} (invalid UUID)") from None
     name = encoded(args[1].raw)
-    digest = hashlib.sha1(namespace.bytes + name, usedforsecurity=False).digest()
-    return string(str(uuid.UUID(bytes=digest[:16], version=5)))
+    hashed = digest("sha1", namespace.bytes + name)
+    return string(str(uuid.UUID(bytes=hashed[:16], version=5)))

@@ -110,8 +110,7 @@ def _converted(
     """The arguments as the parameters want them; None if there are errors."""
     errors = len(evaluator.diagnostics)
     values = []
-    for index, argument in enumerate(arguments):
-        parameter = _parameter(function, index)
+    for parameter, argument in zip(function.parameters(len(arguments)), arguments, strict=True):
         value = evaluator.value(argument)
         try:
             value = convert(value, parameter.type)
@@ -127,8 +126,7 @@ def _invalid_argument(evaluator: Evaluator, argument: Expression, parameter: Par
 
 
 def _called(function: Function, values: list[Value]) -> Value:
-    for index, value in enumerate(values):
-        parameter = _parameter(function, index)
+    for index, (parameter, value) in enumerate(zip(function.parameters(len(values)), values, strict=True)):
         if value.is_null and not parameter.takes_null:
             raise ArgumentError(index, "argument must not be null")
         if not parameter.takes_unknown and not wholly_known(value):

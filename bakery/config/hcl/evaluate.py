@@ -40,7 +40,8 @@ from bakery.config.hcl.syntax import (
     Unary,
     keyword,
 )
-from bakery.config.types import ANY, BOOL, STRING, Type
+from bakery.config.number import to_text
+from bakery.config.types import ANY, BOOL, NUMBER, STRING, Type
 from bakery.config.values import (
     NULL,
     UNKNOWN_VALUE,
@@ -159,7 +160,11 @@ class Evaluator:
                 texts.append(part.value.raw)
                 continue
             value = self.value(part)
-            if value.is_null:
+            if isinstance(value.raw, str):
+                texts.append(value.raw)
+            elif value.type is NUMBER and isinstance(value.raw, int):
+                texts.append(to_text(value.raw))
+            elif value.is_null:
                 detail = "The expression result is null. Cannot include a null value in a string template."
                 self.error(_INTERPOLATION, detail, part)
             elif not value.is_known:
