@@ -28,6 +28,7 @@ from engine.snapshots import user_namespace
 from engine.solver.solver import Circumstances, prepare, settled, solving
 from engine.space import explain_shortage, guarding_space
 from engine.state import State, default_root
+from engine.stop import is_interrupt
 from engine.telling import tell_what_is_found, told_what_is_found
 from engine.together import Endings, deliver_all, deliver_known, too_late
 from engine.values import frozen
@@ -209,6 +210,11 @@ class Engine:
                     results = await exchange.export(results, scheduler)
         except ShortageError as error:
             return BuildResult(endings.all(error))
+        except BaseException as error:
+            if not is_interrupt(error):
+                raise
+            # Somebody does not want to wait for the end of what was begun. What became of the targets is known even so.
+            return BuildResult(endings.all(), stopped=True)
         if not scope.cancelled_caught:
             return BuildResult(results)
         stopped = request.stop.wished

@@ -4,7 +4,7 @@ EngineError
 ├── DefinitionError      a graph, Dockerfile or request that makes no sense (with places)
 ├── SourceError          an image, repository, URL or folder that cannot be had
 │   ├── RegistryError    a registry's answer, with its evidence
-│   └── LostLayerError   a layer of an imported cache that is gone; another try makes it anew
+│   └── LostLayerError   a layer that is gone; another try makes it anew
 ├── StepError            a step that failed
 │   └── ExitError        … by its exit code or a signal
 ├── TimeError            a build that took longer than it may
@@ -74,7 +74,7 @@ class RegistryError(SourceError):
 
 
 class LostLayerError(SourceError):
-    """A layer of an imported cache is gone from where it was. Its results are forgotten; another try makes them."""
+    """A layer of an imported cache or an earlier build is gone. Its results are forgotten; another try makes them."""
 
 
 class StepError(EngineError):

@@ -141,7 +141,7 @@ class CacheExchange:
 
 
 def without_lost_layers(request: BuildRequest, result: BuildResult) -> BuildRequest | None:
-    """What to build again because layers of an imported cache were gone, all results that need them being forgotten.
+    """What to build again because layers were gone, all results that need them being forgotten.
 
     With the targets that failed for it go those that were stopped because of them.
     """

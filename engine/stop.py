@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     import trio
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error is nothing but the user's Ctrl-C, which may come as a group of several."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_interrupt(part) for part in error.exceptions)
+    return isinstance(error, KeyboardInterrupt)
+
+
 class Stop:
     """A wish that may come at any time. What is at work is cancelled then, and cleaned up as always."""
 

@@ -18,6 +18,7 @@ from bakery.values import frozen
 from engine.concurrency import MustWait, run_now
 from engine.errors import DamagedState
 from engine.request import BuildRequest, BuildResult, OnError, Outcome, StepNetwork, TargetResult, Wanted
+from engine.stop import is_interrupt
 
 if TYPE_CHECKING:
     from bakery.config.target import Project, Target
@@ -69,10 +70,11 @@ def run_build(project: Project, options: BuildOptions, listener: Listener) -> Bu
             return result
     except DamagedState:
         pass
-    except KeyboardInterrupt:
-        if stop.heard:
+    except BaseException as error:
+        if not is_interrupt(error):
             raise
-        return _not_started(project)
+        # When the first was heard, there was something to cancel; this one came when all that was over.
+        return _ended(project, Outcome.CANCELLED if stop.heard else Outcome.NOT_STARTED)
     # What can be saved of a damaged database is saved by whoever opens it next.
     return _run_build(project, options, listener, stop)
 
@@ -114,7 +116,7 @@ async def _build(
             if request is None:
                 with stop.ending():
                     request = await _request(engine, project, options, stop)
-            return _not_started(project) if request is None else await engine.solve(request)
+            return _ended(project, Outcome.NOT_STARTED) if request is None else await engine.solve(request)
 
 
 async def _request(engine: Engine, project: Project, options: BuildOptions, stop: InterruptStop) -> BuildRequest:
@@ -124,9 +126,9 @@ async def _request(engine: Engine, project: Project, options: BuildOptions, stop
     return options.narrowed(request) if options.narrowed else request
 
 
-def _not_started(project: Project) -> BuildResult:
-    """What a build comes to that is interrupted before there is anything to solve."""
-    return BuildResult({name: TargetResult(name, Outcome.NOT_STARTED) for name in project.targets}, stopped=True)
+def _ended(project: Project, outcome: Outcome) -> BuildResult:
+    """What a build comes to that is interrupted where nothing is known of single targets."""
+    return BuildResult({name: TargetResult(name, outcome) for name in project.targets}, stopped=True)
 
 
 def forecast(project: Project, options: BuildOptions) -> Forecast:

@@ -1,4 +1,4 @@
-"""Results of imported caches whose layers are gone from where they were: forgotten, so that they are made again."""
+"""Results whose layers are gone from where they were: forgotten, so that they are made again."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ IMPORTED = "imported "
 def lost_layers(state: State, layers: Iterable[str], error: SourceError) -> SourceError:
     """The error to raise because layers cannot be had.
 
-    If a result of an imported cache needs one of them, all results are forgotten that need it, or another layer that
-    is to come from the same place, and the error says that trying again will help. Where those layers are is forgotten
-    as well: an image that has one of them tells where it is.
+    If a result of an imported cache needs one of them, or one was only on this machine, all results are forgotten that
+    need it, or another layer that is to come from the same place, and the error says that trying again will help. Where
+    those layers are is forgotten as well: an image that has one of them tells where it is.
     """
-    gone = [layer for layer in layers if _is_imported(state, layer)]
+    gone = [layer for layer in layers if _was_only_here(state, layer) or _is_imported(state, layer)]
     if not gone:
         return error
     with state.transaction():
@@ -27,7 +27,7 @@ def lost_layers(state: State, layers: Iterable[str], error: SourceError) -> Sour
             state.write("DELETE FROM layer_blobs WHERE layer = ? AND options = ''", layer)
             state.write("DELETE FROM layers WHERE id = ? AND unpacked = 0", layer)
     return LostLayerError(
-        f"a layer of an imported cache cannot be had any more: {error.message}",
+        f"a layer of an earlier build or an imported cache cannot be had any more: {error.message}",
         hint="run the build again: what it belonged to is made anew",
     )
 
@@ -39,6 +39,10 @@ def _from_the_same_place(state: State, layer: str) -> set[str]:
         layer,
     )
     return {layer, *(row[0] for row in rows)}
+
+
+def _was_only_here(state: State, layer: str) -> bool:
+    return not state.query("SELECT 1 FROM layer_blobs WHERE layer = ? AND origin <> '' LIMIT 1", layer)
 
 
 def _is_imported(state: State, layer: str) -> bool:

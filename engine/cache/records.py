@@ -100,10 +100,12 @@ class RecordStore:
 
 
 def _not_there(layers: Sequence[LayerID], folder: Path) -> set[LayerID]:
-    """Which of these have no folder. Of many, it costs less to list all that are there."""
+    """Which of these have no content. Of many, it costs less to list all that are there; whose content alone is gone is
+    found out when somebody reads it.
+    """
     if len(layers) > _CHUNK:
         return set(layers).difference(os.listdir(folder))
-    return {layer for layer in layers if not os.path.exists(f"{folder}/{layer}")}
+    return {layer for layer in layers if not os.path.exists(f"{folder}/{layer}/fs")}
 
 
 def _layers(record: Record) -> list[LayerID]:

@@ -255,13 +255,20 @@ class SnapshotStore:
     def record(self, layer: LayerID, folder: Path, description: str) -> None:
         """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
         measured = measure(folder)
+        place = f"{self._layer_folder}/{layer}"
         try:
-            os.rename(folder, f"{self._layer_folder}/{layer}")
+            try:
+                os.rename(folder, place)
+            except OSError:
+                if self.layer_path(layer).exists() or not os.path.isdir(place):
+                    raise
+                discard(Path(place))  # somebody has taken away what was in it
+                os.rename(folder, place)
         except OSError as error:
             if not self.layer_path(layer).exists():
                 raise StateError(f"cannot keep a layer: {error.strerror}", hint=SPACE_HINT) from error
             discard(folder)
-            measured = measure(self._state.layers / layer)
+            measured = measure(Path(place))
         now = time.time()
         with self._state.transaction():
             self._state.write(

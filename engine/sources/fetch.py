@@ -17,7 +17,7 @@ import trio
 
 from engine.blobs import BlobStore, CorruptBlob
 from engine.cache.lost import lost_layers
-from engine.errors import SourceError, StateError
+from engine.errors import SourceError
 from engine.locks import file_lock
 from engine.results import LayerID, Snapshot
 from engine.snapshots.store import NewLayer, Progress, SnapshotStore
@@ -72,7 +72,7 @@ class LayerFetcher:
 
         Raises:
             SourceError: if one cannot be had, or is not what it should be.
-            StateError: if the disk is full, or a layer is not known.
+            StateError: if the disk is full.
         """
         done = {layer: trio.Event() for layer in layers}
         limit = trio.CapacityLimiter(AT_ONCE)
@@ -103,8 +103,9 @@ class LayerFetcher:
 
         known = blobs_of(self._state, layer)
         if not known:
-            raise StateError(f"it is not known where layer {layer} can be had", hint="run `bakery doctor`")
-        error: SourceError | None = None
+            error = SourceError(f"it is not known where layer {layer} can be had", hint="run `bakery doctor`")
+            raise lost_layers(self._state, [layer], error)
+        failure: SourceError | None = None
         for blob, ways in self._ways(known, progress):
             for way in ways:
                 with self._snapshots.new_layer(Snapshot()) as new:
@@ -114,16 +115,16 @@ class LayerFetcher:
                                 unpack_verified, stream, new.path, diff_id_of(self._state, layer)
                             )
                     except CorruptBlob as corrupt:
-                        error = corrupt
+                        failure = corrupt
                         continue
                     except SourceError as failed:
-                        error = failed
+                        failure = failed
                         break
                     progress(blob.descriptor.digest, blob.descriptor.size, blob.descriptor.size, True)
                     await self._place(layer, new, unpacked, done)
                     return
-        error = error or SourceError(f"layer {layer} is gone: its blob was only here", hint="run the build again")
-        raise lost_layers(self._state, [layer], error) from error
+        failure = failure or SourceError(f"layer {layer} is gone: its blob was only here", hint="run the build again")
+        raise lost_layers(self._state, [layer], failure) from failure
 
     async def _place(self, layer: LayerID, new: NewLayer, unpacked: Unpacked, done: dict[LayerID, trio.Event]) -> None:
         below = layers_below(self._state, layer, done)

@@ -117,6 +117,27 @@ def test_an_interrupted_build_tells_how_each_target_ended(project: Program, numb
     assert shown.count("cancelled") == 2
 
 
+def test_a_build_that_is_interrupted_twice_tells_how_each_target_ended(project: Program) -> None:
+    """The second comes while a program that does not want to end is waited for."""
+    (project.folder / "Dockerfile").write_text("FROM base\nRUN --mount=type=secret,id=slow true\n")
+    (project.folder / "docker-bake.json").unlink()
+    (project.folder / "bakery.hcl").write_text(
+        'target "default" {\n  contexts = { base = "oci-layout://base" }\n'
+        "  secret = [\"id=slow,command=trap '' TERM; exec sleep 1000\"]\n}\n"
+    )
+    process = project.start(
+        "build", "--progress=rawjson", "--metadata-file=meta.json", "--allow=secret.command", "default"
+    )
+    wait_for(process, "RUN ")
+    process.send_signal(signal.SIGINT)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    assert end(process).code == 130
+    ended = json.loads((project.folder / "meta.json").read_text())
+    assert ended["default"]["bakery.outcome"] == "cancelled"
+    assert "interrupted" in project.run("history", "show").out
+
+
 def test_failing_fast_ends_a_step_that_runs(project: Program) -> None:
     write(project, "FROM base\nARG N\nRUN test $N = 0 && exit 3 || sleep 1000\n")
     run = project.run("build", "--progress=rawjson", "--on-error=fail-fast", "--metadata-file=meta.json", "t0", "t1")
