@@ -16,15 +16,18 @@ from engine.state import default_root
 
 if TYPE_CHECKING:
     from bakery.history.durations import Durations
+    from engine.cache.policy import DiskSpace
 
 KEEP = 100
 """Builds that are kept where no setting says otherwise."""
 
 
 @contextmanager
-def recording(project: Project, root: Path | None, keep: int | None = None) -> Iterator[Recorder]:
+def recording(
+    project: Project, root: Path | None, keep: int | None = None, space: DiskSpace | None = None
+) -> Iterator[Recorder]:
     """A recorder for a build that is made inside the block; whoever leaves it with an error has that recorded."""
-    recorder = Recorder(root or default_root(), KEEP if keep is None else keep)
+    recorder = Recorder(root or default_root(), KEEP if keep is None else keep, space)
     recorder.begin(project, sys.argv, os.environ, Path.cwd())
     try:
         yield recorder

@@ -55,7 +55,7 @@ def run(
             past=lambda: past_durations(how.root),
             folding=folding(os.environ, names),
         ) as display,
-        recording(project, how.root, settings.history_keep) as recorder,
+        recording(project, how.root, settings.history_keep, settings.history_space) as recorder,
     ):
         listen = telling_all(display.listen, recorder.listen)
         if options.get("debug_on_error"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from bakery.config.target import Project
 from bakery.history import layers
@@ -22,6 +23,9 @@ from bakery.history.summary import EVENTS, FACTS, LOGS, RESULT
 from engine.events import Event
 from engine.request import BuildResult, TargetResult
 
+if TYPE_CHECKING:
+    from engine.cache.policy import DiskSpace
+
 PERIOD = 0.5
 """Seconds between two writings: what a killed process loses at most."""
 MANY = 2000
@@ -31,9 +35,8 @@ INTERRUPTED = "interrupted"
 KEPT_METADATA = ("containerimage.digest", "containerimage.config.digest", "image.name")
 """What is kept of an exporter's response; attestations, which may quote arguments, are not."""
 
-
 MOST = 2 << 30
-"""Bytes that all builds may take together, the latest apart."""
+"""Bytes that all builds may take together, the latest apart, where no setting says otherwise."""
 BIG = 4 << 20
 """Bytes of a build that make it worth a look at what all take: without such, their number keeps them small."""
 
@@ -51,11 +54,12 @@ class Recorder:
     As with the display, the writing thread begins with the first event, when the engine has entered its namespaces.
     """
 
-    def __init__(self, root: Path, keep: int) -> None:
+    def __init__(self, root: Path, keep: int, space: DiskSpace | None = None) -> None:
         self.id = new_id()
         self.root = root
         self._shelf = Shelf(root)
         self._keep = keep
+        self._space = space
         self._began = time.time()
         self._queue: deque[Event] = deque()
         self._encoder = Encoder()
@@ -164,7 +168,9 @@ class Recorder:
             self._write_json(RESULT, {"ended": time.time(), **end, **git})
             self._close()
             self._shelf.prune(self._keep)
-            if self._shelf.bytes_of(self.id) > BIG:
+            if self._space is not None:
+                self._shelf.shrink(self._space.of(shutil.disk_usage(self.root).total))
+            elif self._shelf.bytes_of(self.id) > BIG:
                 self._shelf.shrink(MOST)
         except Exception as fault:  # as in `begin`
             self._give_up(fault)

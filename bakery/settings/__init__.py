@@ -28,6 +28,7 @@ command's flag comes before the environment, that before the project's file, tha
 
     [history]
     keep = 100                    # builds that are kept
+    max-used-space = "2GB"        # what they and the logs of their steps may take, the last one apart
 
     [[cache-export]]              # which steps' results go into exported caches; the first that matches decides
     step = "*RUN npm ci*"
@@ -77,6 +78,7 @@ class Settings:
     min_free_space: DiskSpace | None = None
     gc_policy: tuple[Rule, ...] | None = None
     history_keep: int | None = None
+    history_space: DiskSpace | None = None
     cache_export: ExportPolicy | None = None
 
     def state_folder(self, option: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path:

@@ -45,6 +45,8 @@ def read(path: Path, *, is_project: bool) -> dict[str, Any]:
             key = known.find(written)
             if key == "registry":
                 _check_registry(value, is_project)
+            elif key == "history":
+                values |= _table(_HISTORY, value)
             elif key == "root":
                 values["root"] = _root(value, path.parent, is_project)
             else:
@@ -236,11 +238,6 @@ def _export_policy(value: object) -> ExportPolicy:
     return ExportPolicy(_tables(_export_rule)(value))
 
 
-def _history_keep(value: object) -> int | None:
-    keep: int | None = _table({"keep": ("keep", _count)}, value).get("keep")
-    return keep
-
-
 _RULE: _Decoders = {
     "all": ("all", _bool),
     "filters": ("filters", _filters),
@@ -254,6 +251,10 @@ _EXPORT_RULE: _Decoders = {
     "step": ("pattern", _text),
     "when": ("when", _one_of(tuple(when.value for when in When))),
     "seconds": ("seconds", _duration),
+}
+_HISTORY: _Decoders = {
+    "keep": ("history_keep", _count),
+    "max-used-space": ("history_space", _space),
 }
 _TOP: _Decoders = {
     "root": ("root", _text),
@@ -275,7 +276,7 @@ _TOP: _Decoders = {
     "max-used-space": ("max_used_space", _space),
     "min-free-space": ("min_free_space", _space),
     "gcpolicy": ("gc_policy", _tables(_rule)),
-    "history": ("history_keep", _history_keep),
+    "history": ("", _text),
     "cache-export": ("cache_export", _export_policy),
     "registry": ("", _text),
 }

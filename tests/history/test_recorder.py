@@ -15,6 +15,7 @@ from bakery.history.lines import HEAD, TAIL
 from bakery.history.record import RecordedBuild
 from bakery.history.recorder import Recorder
 from bakery.history.shelf import Shelf
+from engine.cache.policy import DiskSpace
 from engine.errors import ExitError
 from engine.events import Change, Decided, Event, How
 from engine.request import BuildResult, Outcome, TargetResult
@@ -254,6 +255,19 @@ def test_a_big_build_looks_at_what_all_take(tmp_path: Path, monkeypatch: pytest.
             (recorder.folder / "file").write_bytes(b"x" * 6000)
         recorder.finish(RESULT)
         assert recorder.fault is None
+        assert len(Shelf(tmp_path).ids()) == left
+
+
+def test_a_limit_that_is_set_holds_after_each_build(tmp_path: Path) -> None:
+    for _ in range(3):
+        recorder = Recorder(tmp_path, keep=100, space=DiskSpace(1))
+        recorder.begin(PROJECT, [], {}, tmp_path)
+        recorder.finish(RESULT)
+        assert (recorder.fault, Shelf(tmp_path).ids()) == (None, [recorder.id])
+    for left in (2, 3):
+        recorder = Recorder(tmp_path, keep=100, space=DiskSpace(percent=100))
+        recorder.begin(PROJECT, [], {}, tmp_path)
+        recorder.finish(RESULT)
         assert len(Shelf(tmp_path).ids()) == left
 
 

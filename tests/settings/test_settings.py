@@ -71,6 +71,7 @@ all = true
 
 [history]
 keep = 7
+maxUsedSpace = "500MB"
 
 [[cache-export]]
 step = "*RUN npm*"
@@ -99,6 +100,7 @@ when = "never"
             Rule(all=True),
         ),
         history_keep=7,
+        history_space=DiskSpace(500 << 20),
         cache_export=ExportPolicy((ExportRule("*RUN npm*", When.SLOWER, 20.0), ExportRule("*", When.NEVER))),
     )
 
@@ -129,11 +131,18 @@ def test_a_misspelled_setting_is_shown_with_its_line_and_what_was_meant(tmp_path
     ]
 
 
+def test_a_project_may_set_one_of_the_limits_of_the_history_and_the_user_the_other(tmp_path: Path) -> None:
+    environ = user_env(tmp_path, "[history]\nkeep = 5\nmax-used-space = 1000\n")
+    write(tmp_path / "bakery.toml", '[history]\nmax-used-space = "1%"\n')
+    settings = load_settings(tmp_path, environ)
+    assert (settings.history_keep, settings.history_space) == (5, DiskSpace(percent=1))
+
+
 def test_mistakes_within_tables_have_their_own_place(tmp_path: Path) -> None:
-    text = '[[gcpolicy]]\nall = true\n[[gcpolicy]]\n  filter = ["x"]\n[history]\nkeep = "many"\n'
+    text = '[[gcpolicy]]\nall = true\n[[gcpolicy]]\n  filter = ["x"]\n[history]\nmax-used-space = "much"\n'
     assert problems(tmp_path, text) == [
         '4,3: unknown setting "filter" [did you mean "filters"?]',
-        "6,1: a whole number from 1 is wanted here []",
+        '6,1: "much" is no size such as "512MB" or "10GB" []',
     ]
 
 
