@@ -71,7 +71,10 @@ def summary(result: BuildResult, warnings: Sequence[Warned], slowest: Sequence[t
 def _head(result: BuildResult, build: str) -> str:
     ended = list(result.targets.values())
     failed = sum(target.outcome is Outcome.FAILED for target in ended)
-    word = f"{failed} of {plural(len(ended), 'target')} failed" if failed else f"{plural(len(ended), 'target')} built"
+    built = sum(target.outcome in (Outcome.SUCCEEDED, Outcome.CACHED) for target in ended)
+    word = f"{failed} of {plural(len(ended), 'target')} failed" if failed else f"{plural(built, 'target')} built"
+    if not failed and built < len(ended):
+        word = f"canceled, with {built} of {plural(len(ended), 'target')} built"
     steps, hits = sum(target.steps for target in ended), sum(target.hits for target in ended)
     return f"## bakery: {word}\n\n{hits:,} of {plural(steps, 'step')} cached. Build `{build}`.\n"
 

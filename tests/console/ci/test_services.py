@@ -90,6 +90,13 @@ def test_the_summary_of_a_step_is_a_table_and_what_failed(result: BuildResult) -
     assert "- a &lt;b&gt;\n" in text
 
 
+def test_the_summary_of_what_was_cancelled_says_how_far_it_came() -> None:
+    outcomes = (Outcome.CACHED, Outcome.SUCCEEDED, Outcome.CANCELLED, Outcome.NOT_STARTED)
+    ended = {outcome.value: TargetResult(outcome.value, outcome) for outcome in outcomes}
+    text = github.summary(BuildResult(ended, stopped=True), [], [], "x")
+    assert text.startswith("## bakery: canceled, with 2 of 4 targets built\n")
+
+
 def test_a_summary_is_never_larger_than_github_takes() -> None:
     many = {f"target-{n}": TargetResult(f"target-{n}" * 9, Outcome.CACHED) for n in range(20_000)}
     text = github.summary(BuildResult(many), [], [], "x")
@@ -105,7 +112,7 @@ def test_a_section_of_gitlab_begins_and_ends_by_the_same_name() -> None:
 
 def test_a_junit_report_has_a_case_for_each_target(result: BuildResult) -> None:
     root = ET.fromstring(junit(result, 13.0))
-    assert {key: root.attrib[key] for key in ("tests", "failures", "skipped", "time")} == {
+    assert {key: root[0].attrib[key] for key in ("tests", "failures", "skipped", "time")} == {
         "tests": "3",
         "failures": "1",
         "skipped": "1",
@@ -118,6 +125,23 @@ def test_a_junit_report_has_a_case_for_each_target(result: BuildResult) -> None:
     assert (failure.text or "").endswith("cc -c a.c\na.c:1: 100% wrong, really\n```")
     assert cases["docs"].find("skipped") is not None
     assert [child.tag for child in cases["web"]] == ["system-out"]
+
+
+def test_a_junit_report_has_nothing_that_jenkins_refuses(result: BuildResult) -> None:
+    """The elements and attributes of `junit-10.xsd` in Jenkins' xUnit plug-in, as far as they are used here."""
+    counts = {"name", "time", "tests", "failures", "errors"}
+    known = {
+        "testsuites": (counts, {"testsuite"}),
+        "testsuite": (counts | {"skipped"}, {"testcase"}),
+        "testcase": ({"name", "time", "classname"}, {"skipped", "failure", "system-out"}),
+        "failure": ({"type", "message"}, set()),
+        "skipped": ({"type", "message"}, set()),
+        "system-out": (set(), set()),
+    }
+    for element in ET.fromstring(junit(result, 13.0)).iter():
+        attributes, children = known[element.tag]
+        assert {*element.keys()} <= attributes
+        assert {child.tag for child in element} <= children
 
 
 def test_a_junit_report_holds_whatever_a_step_said() -> None:
