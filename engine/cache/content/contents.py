@@ -9,7 +9,7 @@ from dataclasses import astuple
 from functools import cached_property
 from pathlib import Path
 
-from engine.cache.content.files import FileDigests, KnownFiles
+from engine.cache.content.files import FileDigests, KnownFiles, Reading
 from engine.cache.content.header import EMPTY
 from engine.cache.content.selection import KeptDigests, Walk
 from engine.cache.content.trees import KnownTrees, TreeChanges
@@ -28,6 +28,7 @@ class Contents:
     def __init__(self, state: State) -> None:
         self._state = state
         self._files: dict[Path, KnownFiles] = {}
+        self._reading = Reading()
         self._walks: dict[tuple[str, str], Walk] = {}
         """The snapshots that were read here, with what was found in them."""
 
@@ -130,7 +131,7 @@ class Contents:
         view = open_tree(local)
         known = self._files.get(local.path)
         if known is None:
-            known = self._files.setdefault(local.path, KnownFiles(self._state, local.path))
+            known = self._files.setdefault(local.path, KnownFiles(self._state, local.path, self._reading))
         files = view.folder.once(self._state, lambda: FileDigests(known, view.folder))
         return view.folder.once((self._state, local), lambda: Walk(view, files))
 

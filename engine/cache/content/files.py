@@ -27,16 +27,29 @@ _FEW, _PIECE = 1000, 1 << 16
 """What is read before somebody wants to be told of it: so many files, or pieces of that many bytes."""
 
 
+class Reading:
+    """What was read of all folders of a build, and so how long somebody has been left without a word."""
+
+    def __init__(self) -> None:
+        self._done = 0
+
+    def begin(self, size: int) -> None:
+        """Notes that a file of `size` bytes is to be read. Raises MustWait inside of `run_now` if that gets much."""
+        self._done += 1 + size // _PIECE
+        if self._done > _FEW:
+            must_wait()
+
+
 class KnownFiles:
     """What the table `files` says of one folder, for all who look into it. May be used from any thread."""
 
-    def __init__(self, state: State, folder: Path) -> None:
+    def __init__(self, state: State, folder: Path, reading: Reading) -> None:
+        self.reading = reading
         self._state = state
         self._name = os.fsencode(folder).decode(errors="replace")
         self._known: dict[str, tuple[str, str]] = {}
         self._new: dict[str, tuple[str, str]] = {}
         self._prepared: set[str] = set()
-        self._read = 0
         self._lock = threading.Lock()
 
     def prepare(self, path: str) -> None:
@@ -85,12 +98,6 @@ class KnownFiles:
             if _is_text(path):
                 self._new[path] = (version, digest)
 
-    def reading(self, size: int) -> None:
-        """Notes that a file of `size` bytes is to be read. Raises MustWait inside of `run_now` if that gets much."""
-        self._read += 1 + size // _PIECE
-        if self._read > _FEW:
-            must_wait()
-
     def save(self) -> None:
         """Writes down what was read since the last time. Raises StateError."""
         with self._lock:
@@ -123,7 +130,7 @@ class FileDigests:
         known = self._files.find(path, version) or self._unsettled.get(path)
         if known is not None:
             return known
-        self._files.reading(entry.size)
+        self._files.reading.begin(entry.size)
         settled = self._folder.settle(entry)
         digest = entry_digest(self._unfiltered, path, entry)
         if settled:

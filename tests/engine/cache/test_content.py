@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.cache.content import files
 from engine.cache.content.contents import Contents
 from engine.cache.content.errors import MissingError, missing
 from engine.cache.content.header import EMPTY
+from engine.concurrency import MustWait, in_thread, run_now
 from engine.digests import sha256
 from engine.errors import EngineError, SourceError
 from engine.ops.contract import Selection
@@ -20,8 +22,9 @@ from engine.results import LocalTree, Snapshot
 from engine.snapshots.overlay_format import overlay_format
 from engine.snapshots.tree import LayeredTree
 from engine.sources.folder import ChangedError, Folder
-from engine.sources.local import open_tree
+from engine.sources.local import LocalView, open_tree
 from engine.state import State
+from engine.tree import Entry
 
 
 @pytest.fixture
@@ -277,3 +280,39 @@ def test_of_a_folder_with_many_known_files_only_what_is_asked_for_is_read(state:
     assert digest(state, context, Selection("/7")) == digest(state, context, Selection("/7"))
     write(context / "7", "other")
     assert digest(state, context) != whole
+
+
+def test_much_that_is_new_in_several_folders_is_not_read_without_a_word_nor_read_twice(
+    state: State, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without trio nobody is told, so reading stops when it gets much; what was read by then is known."""
+    read: list[str] = []
+    digest_of = files.entry_digest
+
+    def counting(view: LocalView, path: str, entry: Entry) -> str:
+        read.append(f"{view.folder.path.name}{path}")
+        return digest_of(view, path, entry)
+
+    monkeypatch.setattr(files, "entry_digest", counting)
+    monkeypatch.setattr(files, "_FEW", 10)
+    trees = []
+    for name in ("one", "two", "three"):
+        for number in range(6):
+            write(tmp_path / name / f"f{number}", f"{number}")
+        trees.append(LocalTree(tmp_path / name, seen=Folder(tmp_path / name)))
+    contents = Contents(state)
+    questions = [(tree, (Selection("/"),)) for tree in trees]
+    with pytest.raises(MustWait):
+        run_now(in_thread, contents.of_folders, questions)
+    assert len(read) == 10
+    found = contents.of_folders(questions)
+    assert not any(isinstance(digest, EngineError) for digest in found)
+    assert len(read) == len(set(read)) == 18
+
+
+def test_a_single_file_that_takes_long_is_not_read_without_a_word(state: State, context: Path) -> None:
+    with (context / "big").open("wb") as file:
+        file.truncate(100 << 20)
+    tree = LocalTree(context, seen=Folder(context))
+    with pytest.raises(MustWait):
+        run_now(in_thread, Contents(state).of_folder, tree, (Selection("/"),))
