@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ from engine.ops.context import StepContext
 from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
 from engine.request import BuildRequest, StepNetwork
-from engine.results import LayerID, Result, Snapshot
+from engine.results import LayerID, LocalTree, Result, Snapshot
 from engine.solver.services import LocalQuestion, Question
 from engine.sources.contract import Resolved
 from engine.sources.opening import open_source
@@ -93,7 +93,34 @@ class Workshop:
 
     async def local_checksums(self, questions: Sequence[LocalQuestion]) -> list[Digest | EngineError]:
         """The checksums of parts of local folders: all of them in one thread, for they share their reading."""
-        return await in_thread(self._house.contents.of_folders, questions)
+        with self._telling_what_is_read({tree.path for tree, _ in questions}):
+            return await in_thread(self._house.contents.of_folders, questions)
+
+    @contextmanager
+    def _telling_what_is_read(self, folders: Collection[Path]) -> Iterator[None]:
+        """Shows local folders as being at work while much of them is read."""
+        sources = {
+            found.result.path: vertex
+            for vertex, found in self._resolved.items()
+            if isinstance(found.result, LocalTree) and found.result.path in folders
+        }
+        began: dict[Digest, float] = {}
+
+        def tell(folder: Path, size: int) -> None:
+            now, vertex = time.time(), sources[folder]
+            if vertex not in began:
+                began[vertex] = now
+                self._listener(VertexStarted(vertex, now))
+            self._listener(Status(vertex, "reading files", size, 0, began[vertex], now))
+
+        reading = self._house.contents.reading
+        reading.tell, before = tell, reading.tell
+        try:
+            yield
+        finally:
+            reading.tell = before
+            for vertex in began:
+                self._listener(VertexCompleted(vertex, time.time()))
 
     async def checksum(self, result: Result, selections: tuple[Selection, ...]) -> Digest:
         """The checksum of a part of a result, which is brought here only if it was never asked before."""

@@ -28,7 +28,8 @@ class Contents:
     def __init__(self, state: State) -> None:
         self._state = state
         self._files: dict[Path, KnownFiles] = {}
-        self._reading = Reading()
+        self.reading = Reading()
+        """How much of folders has been read."""
         self._walks: dict[tuple[str, str], Walk] = {}
         """The snapshots that were read here, with what was found in them."""
 
@@ -131,7 +132,7 @@ class Contents:
         view = open_tree(local)
         known = self._files.get(local.path)
         if known is None:
-            known = self._files.setdefault(local.path, KnownFiles(self._state, local.path, self._reading))
+            known = self._files.setdefault(local.path, KnownFiles(self._state, local.path, self.reading))
         files = view.folder.once(self._state, lambda: FileDigests(known, view.folder))
         return view.folder.once((self._state, local), lambda: Walk(view, files))
 

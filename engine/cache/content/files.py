@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.cache.content.header import EMPTY, entry_digest
@@ -28,16 +30,29 @@ _FEW, _PIECE = 1000, 1 << 16
 
 
 class Reading:
-    """What was read of all folders of a build, and so how long somebody has been left without a word."""
+    """What is read of all folders of a build. Once that is much, `tell` is called now and then with a folder, and with
+    how many bytes of it were read.
+    """
 
     def __init__(self) -> None:
-        self._done = 0
+        self.tell: Callable[[Path, int], object] = _to_nobody
+        self._done, self._told = 0, 0
+        self._bytes: Counter[Path] = Counter()
 
-    def begin(self, size: int) -> None:
+    def begin(self, folder: Path, size: int) -> None:
         """Notes that a file of `size` bytes is to be read. Raises MustWait inside of `run_now` if that gets much."""
-        self._done += 1 + size // _PIECE
-        if self._done > _FEW:
+        done = self._done + 1 + size // _PIECE
+        if done > _FEW:
             must_wait()
+            if not self._told or done > self._told + _FEW:
+                self._told = done
+                self.tell(folder, self._bytes[folder])
+        self._done = done
+        self._bytes[folder] += size
+
+
+def _to_nobody(folder: Path, size: int) -> None:
+    pass
 
 
 class KnownFiles:
@@ -130,7 +145,7 @@ class FileDigests:
         known = self._files.find(path, version) or self._unsettled.get(path)
         if known is not None:
             return known
-        self._files.reading.begin(entry.size)
+        self._files.reading.begin(self._folder.path, entry.size)
         settled = self._folder.settle(entry)
         digest = entry_digest(self._unfiltered, path, entry)
         if settled:
