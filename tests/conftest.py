@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Nothing here is timed: a machine that does other things as well must not fail a property.
@@ -12,3 +13,12 @@ settings.load_profile("patient")
 os.environ.pop("PYTHONUNBUFFERED", None)
 # With it, each of a thousand processes would compile what the first of them could have kept.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+LONG = ("network", "slow")
+"""Marks of the tests that take longest, the longest first."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins first: begun last, it would keep one worker busy when all others are done."""
+    items.sort(key=lambda item: next((n for n, mark in enumerate(LONG) if item.get_closest_marker(mark)), len(LONG)))
