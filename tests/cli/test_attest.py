@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from support.git import git
+
 FILE = """
 target "default" {
   dockerfile-inline = "FROM scratch\\nARG A=1\\nCOPY a /a"
@@ -72,19 +74,14 @@ def test_an_attested_image_is_not_written_again_for_another_time_alone(tmp_path:
 
 
 def test_provenance_tells_the_commit(tmp_path: Path) -> None:
-    def git(*arguments: str) -> str:
-        who = {f"GIT_{role}_{what}": "a@b.example" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        done = subprocess.run(["git", *arguments], cwd=tmp_path, env=os.environ | who, check=True, capture_output=True)
-        return done.stdout.decode().strip()
-
     (tmp_path / "a").write_text("a")
-    git("init", "-q")
-    git("remote", "add", "origin", "https://me:password@example.org/app.git")
-    git("add", "a")
-    git("commit", "-q", "-m", "a")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "remote", "add", "origin", "https://me:password@example.org/app.git")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-q", "-m", "a")
     found = statements(tmp_path, build(tmp_path, "--provenance", "true"))[0]["predicate"]
     assert found["runDetails"]["metadata"]["buildkit_metadata"]["vcs"] == {
         "localdir:context": ".",
-        "revision": git("rev-parse", "HEAD"),
+        "revision": git(tmp_path, "rev-parse", "HEAD"),
         "source": "https://me:xxxxx@example.org/app.git",
     }

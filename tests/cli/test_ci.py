@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+from support.git import commit, git
 from support.program import Program
 
 BAKE = """
@@ -35,15 +34,6 @@ def program(tmp_path: Path) -> Program:
     return Program(folder, tmp_path / "root")
 
 
-def commit(folder: Path) -> None:
-    environ = {
-        **os.environ,
-        **{f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-    }
-    for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-qm", "a state"]):
-        subprocess.run(["git", *arguments], cwd=folder, env=environ, check=True, capture_output=True)
-
-
 def waves(program: Program, *arguments: str) -> list[list[str]]:
     run = program.run("ci", "json", *arguments)
     assert run.code == 0, run.err
@@ -57,6 +47,7 @@ def test_shared_links_come_first(program: Program) -> None:
 
 
 def test_only_what_is_affected(program: Program) -> None:
+    git(program.folder, "init", "-q")
     commit(program.folder)
     assert waves(program, "--base", "HEAD") == [[], []]
     (program.folder / "web").write_text("2")

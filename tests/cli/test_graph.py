@@ -7,29 +7,14 @@ from pathlib import Path
 
 import pytest
 from support.program import Program
-
-BAKE = """
-group "default" { targets = ["one", "two"] }
-target "one" { target = "one" }
-target "two" { target = "two" }
-"""
-DOCKERFILE = """
-FROM scratch AS base
-COPY <<END /shared
-END
-FROM base AS one
-COPY one /
-FROM base AS two
-COPY two /
-"""
+from support.shared_stage import write_project
 
 
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
     folder = tmp_path / "project"
     folder.mkdir()
-    (folder / "docker-bake.hcl").write_text(BAKE)
-    (folder / "Dockerfile").write_text(DOCKERFILE)
+    write_project(folder)
     for name in ("one", "two"):
         (folder / name).write_text(name)
     return Program(folder, tmp_path / "root")

@@ -9,31 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.shared_stage import write_project
 
 from engine.llb.definition import Definition
 from engine.llb.ops import RawDefinition
 from engine.llb.wire import decode
 
-BAKE = """
-group "default" { targets = ["one", "two"] }
-target "one" { target = "one" }
-target "two" { target = "two" }
-"""
-DOCKERFILE = """
-FROM scratch AS base
-COPY <<END /shared
-END
-FROM base AS one
-COPY one /
-FROM base AS two
-COPY two /
-"""
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    (tmp_path / "docker-bake.hcl").write_text(BAKE)
-    (tmp_path / "Dockerfile").write_text(DOCKERFILE)
+    write_project(tmp_path)
     return tmp_path
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import click
 import pytest
+from support.git import git
 from support.program import Program
 
 from bakery.cli.app import cli
@@ -64,9 +64,8 @@ COMMANDS = [
 
 @pytest.mark.slow
 def test_what_is_set_is_where_everything_looks(program: Program) -> None:
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.test"]
     for arguments in (["init", "-q"], ["add", "docker-bake.hcl", "file", "bakery.toml"], ["commit", "-qm", "one"]):
-        subprocess.run([*git, *arguments], cwd=program.folder, check=True)
+        git(program.folder, *arguments)
     for command in COMMANDS:
         program.run(*command.split())
         assert not (program.folder.parent / "usual").exists(), command

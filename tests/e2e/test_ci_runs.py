@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.git import commit, git
 from support.program import Program
 from support.registry_server import registry_server
 from support.runner import GitHubRunner, GitLabRunner, Machines
@@ -51,22 +50,9 @@ def project(program: Program, host: str) -> Program:
     (program.folder / "docker-bake.hcl").write_text(BAKE.replace("HOST", host))
     for name in ("tools", "api", "web"):
         (program.folder / name).write_text("1")
-    git(program, "init", "-q")
-    commit(program)
+    git(program.folder, "init", "-q")
+    commit(program.folder)
     return program
-
-
-def git(program: Program, *arguments: str) -> str:
-    identity = {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    environ = {**os.environ, **identity}
-    done = subprocess.run(["git", *arguments], cwd=program.folder, env=environ, check=True, capture_output=True)
-    return done.stdout.decode().strip()
-
-
-def commit(program: Program) -> str:
-    git(program, "add", "--all")
-    git(program, "commit", "-qm", "a state")
-    return git(program, "rev-parse", "HEAD")
 
 
 def written(program: Program, *arguments: str) -> str:
@@ -97,9 +83,9 @@ def test_a_workflow_that_asks_builds_what_is_affected_and_what_came_later(
     project: Program, host: str, tmp_path: Path
 ) -> None:
     text = written(project, "github", "--affected", "--cache", "registry", "--cache-ref", f"{host}/cache:asking")
-    first = git(project, "rev-parse", "HEAD")
+    first = git(project.folder, "rev-parse", "HEAD")
     (project.folder / "web").write_text("2")
-    commit(project)
+    commit(project.folder)
     machines = Machines(project.folder, tmp_path / "affected")
     GitHubRunner(machines, before=first).run(text)
     assert machines.ran == ["tools", "web"]
@@ -109,7 +95,7 @@ def test_a_workflow_that_asks_builds_what_is_affected_and_what_came_later(
     assert everything.ran == ["tools", "api", "web"]
 
     # A third wave has come, for which the workflow has no room: its targets join the second.
-    second = git(project, "rev-parse", "HEAD")
+    second = git(project.folder, "rev-parse", "HEAD")
     with (project.folder / "docker-bake.hcl").open("a") as file:
         file.write(LATER)
     (project.folder / "api").write_text("2")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import base64
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.git import commit, git
 from support.in_process import Workplace
 from support.web_server import WebServer, web_server
 
@@ -24,10 +23,8 @@ def repository(folder: Path, owner: str) -> None:
     folder.mkdir(parents=True)
     (folder / "Dockerfile").write_text("FROM scratch\nCOPY who /\n")
     (folder / "who").write_text(owner)
-    env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": str(folder)}
-    who = ["-c", "user.name=a", "-c", "user.email=a@b.example"]
-    for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
-        subprocess.run(["git", *who, *arguments], cwd=folder, env=env, check=True, capture_output=True)
+    git(folder, "init", "-q")
+    commit(folder)
 
 
 @pytest.fixture

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.git import commit, git
 from support.program import Program
 
 BAKE = """
@@ -44,16 +43,6 @@ def repository(tmp_path: Path) -> Program:
     git(folder, "init", "-q")
     commit(folder)
     return Program(folder, tmp_path / "root")
-
-
-def git(folder: Path, *arguments: str) -> None:
-    identity = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t"}
-    subprocess.run(["git", *arguments], cwd=folder, env={**os.environ, **identity}, check=True, capture_output=True)
-
-
-def commit(folder: Path) -> None:
-    git(folder, "add", "--all")
-    git(folder, "commit", "-qm", "a state")
 
 
 def found(program: Program, *arguments: str) -> dict[str, str]:

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
+from support.git import commit, git
 from support.images import busybox_layout
 from support.random_project import BASE, RandomProject
 
@@ -53,9 +53,8 @@ class Repository:
         return BuildOptions(root=self.root / root, cwd=self.folder)
 
     def commit(self) -> None:
-        identity = {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-        for arguments in (["init", "-q"], ["add", "--all"], ["commit", "-q", "--allow-empty", "-m", "a state"]):
-            subprocess.run(["git", *arguments], cwd=self.folder, env={**os.environ, **identity}, check=True)
+        git(self.folder, "init", "-q")
+        commit(self.folder)
 
     def digests(self) -> dict[str, str | None]:
         """What a build that knows nothing makes of each target; None where it fails."""

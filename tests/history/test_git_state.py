@@ -1,17 +1,11 @@
 """The commit of a work tree, compared with what git says of it."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.git import git
 
 from bakery.history.git_state import find_checkout, is_changed
-
-
-def git(folder: Path, *words: str) -> str:
-    settings = ["-c", "user.name=a", "-c", "user.email=a@example.test", "-c", "init.defaultBranch=main"]
-    done = subprocess.run(["git", *settings, *words], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 @pytest.fixture

@@ -143,13 +143,22 @@ def _port_range(text: str) -> range | None:
 
 
 def _volumes(node: YamlNode, path: str) -> Iterator[Diagnostic]:
+    return _mounts(node, path, "volume", volume_problem)
+
+
+def _devices(node: YamlNode, path: str) -> Iterator[Diagnostic]:
+    return _mounts(node, path, "device", device_problem)
+
+
+def _mounts(node: YamlNode, path: str, name: str, problem_of: Callable[[str], str | None]) -> Iterator[Diagnostic]:
+    """Compose calls a device a volume, too, where it has the wrong type."""
     for index, item in enumerate(node.value if node.is_list else ()):
         if item.is_map:
             if not isinstance(_member(item, "target"), str):
-                what = f"service volume {path}.[{index}] is missing a mount target"
+                what = f"service {name} {path}.[{index}] is missing a mount target"
                 yield Diagnostic(what, "", item.span)
         elif isinstance(item.value, str):
-            problem = volume_problem(item.value)
+            problem = problem_of(item.value)
             if problem:
                 yield Diagnostic(problem, "", item.span)
         else:
@@ -176,17 +185,11 @@ def volume_problem(text: str) -> str | None:
     return None
 
 
-def _devices(node: YamlNode, path: str) -> Iterator[Diagnostic]:
-    for index, item in enumerate(node.value if node.is_list else ()):
-        if item.is_map:
-            if not isinstance(_member(item, "target"), str):
-                what = f"service device {path}.[{index}] is missing a mount target"
-                yield Diagnostic(what, "", item.span)
-        elif not isinstance(item.value, str):
-            yield Diagnostic(f"{path}.[]: invalid type {_kind(item)} for service volume mount", "", item.span)
-        elif item.value.count(":") > 2:
-            what = f"confusing device mapping, please use long syntax: {item.value}"
-            yield Diagnostic(what, "", item.span)
+def device_problem(text: str) -> str | None:
+    """What is wrong with a device as `SOURCE[:TARGET[:PERMISSIONS]]`; None if nothing is."""
+    if text.count(":") > 2:
+        return f"confusing device mapping, please use long syntax: {text}"
+    return None
 
 
 def _depends_on(node: YamlNode, path: str) -> Iterator[Diagnostic]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from support import git as support_git
 from support.web_server import WebServer, web_server
 
 from engine.errors import SourceError
@@ -19,14 +18,11 @@ from engine.sources.image import source_key
 if TYPE_CHECKING:
     from conftest import Workbench
 
-WHO = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 WHEN = {"GIT_AUTHOR_DATE": "1650000000 +0000", "GIT_COMMITTER_DATE": "1650000000 +0000"}
 
 
 def git(folder: Path, *arguments: str) -> str:
-    env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **WHO, **WHEN}
-    done = subprocess.run(["git", *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
+    return support_git.git(folder, *arguments, environ=WHEN)
 
 
 @pytest.fixture

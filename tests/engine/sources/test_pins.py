@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.git import git
 from support.web_server import web_server
 
 from engine.blobs import BlobStore
@@ -19,13 +18,6 @@ from engine.snapshots.store import SnapshotStore
 from engine.sources.opening import SourceContext, open_source
 from engine.sources.pins import PinKind, Pins
 from engine.state import State
-
-WHO = {f"GIT_{who}_{what}": "a@b.example" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-def git(folder: Path, *arguments: str) -> str:
-    env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", **WHO}
-    return subprocess.run(["git", *arguments], cwd=folder, env=env, check=True, capture_output=True, text=True).stdout
 
 
 class Sources:
@@ -71,7 +63,7 @@ def test_a_branch_that_moves(tmp_path: Path, sources: Sources) -> None:
 
         first = Pins()
         assert sources.text(first, identifier, "bed", fullurl=url) == "carrot"
-        assert first.seen == {(PinKind.GIT, f"{url}#main"): git(repository, "rev-parse", "HEAD").strip()}
+        assert first.seen == {(PinKind.GIT, f"{url}#main"): git(repository, "rev-parse", "HEAD")}
         (repository / "bed").write_text("beet")
         git(repository, "commit", "-q", "-am", "2")
         assert sources.text(Pins(first.seen, strict=True), identifier, "bed", fullurl=url) == "carrot"
