@@ -73,14 +73,14 @@ def liar(answers: Callable[[Liar, str, int], Says]) -> Iterator[Liar]:
             answer = answers(said, path, number)
             self.send_response(answer.status)
             length = {"Transfer-Encoding": "chunked"} if answer.flow else {"Content-Length": str(len(answer.body))}
-            for key, value in {**length, **answer.headers}.items():
+            # Whoever closes a connection without a word sometimes meets the next request on it.
+            for key, value in {"Connection": "close", **length, **answer.headers}.items():
                 self.send_header(key, value)
             self.end_headers()
             if answer.flow:
                 answer.flow(self.wfile.write)
             elif self.command != "HEAD":
                 self.wfile.write(answer.body)
-            self.close_connection = True
 
         do_HEAD = do_GET
 
