@@ -11,7 +11,9 @@ from bakery.graph.frontend_request import Surroundings
 from bakery.graph.interrupt import InterruptStop
 from bakery.graph.lower import Lowered, lower_targets
 from bakery.graph.merge import merge
-from bakery.graph.outputs import agents, attests, cache_sinks, cache_sources, exports, secrets
+from bakery.graph.output_check import check_outputs
+from bakery.graph.outputs import agents, cache_sinks, cache_sources, exports, secrets
+from bakery.graph.statements import attests
 from bakery.graph.vcs import with_vcs
 from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
@@ -94,6 +96,7 @@ def _run_build(project: Project, options: BuildOptions, listener: Listener, stop
         request = _request_now(engine, project, options, stop)
         if request is not None and (known := engine.settle(request)) is not None:
             return known
+        check_outputs(project, options.cwd)
         import trio
 
         return trio.run(_build, engine, project, options, request, stop)
@@ -135,6 +138,7 @@ def forecast(project: Project, options: BuildOptions) -> Forecast:
     """What `run_build` would do. Raises as `run_build`."""
     import trio
 
+    check_outputs(project, options.cwd)
     return trio.run(_forecast, project, options)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from bakery.diagnostics import BakeryError, did_you_mean
 from bakery.graph.local_path import local_path
-from engine.exporters.contract import TYPES, Attest, Export
+from bakery.graph.statements import switch
+from engine.exporters.contract import TYPES, Export
 from engine.request import CacheBackend, Secret, SSHAgent
 
 if TYPE_CHECKING:
@@ -39,8 +40,10 @@ def _export(target: Target, entry: OutputEntry, cwd: Path) -> Export:
         )
     if kind in _IMAGES:
         if target.tags:
-            attributes.setdefault("name", ",".join(target.tags))
+            attributes["name"] = ",".join(target.tags)
         attributes |= _annotations(target)
+        if switch("BUILDX_NO_DEFAULT_OCI_ARTIFACT"):
+            attributes.setdefault("oci-artifact", "false")
     if kind == "registry":
         kind = "image"
         attributes["push"] = "true"
@@ -53,11 +56,6 @@ def _export(target: Target, entry: OutputEntry, cwd: Path) -> Export:
             hint='set "tags" in the target, or name= in the output',
         )
     return Export(kind, attributes)
-
-
-def attests(target: Target) -> tuple[Attest, ...]:
-    """The statements about its images that a target asks for."""
-    return tuple(Attest(entry.type, entry.attrs) for entry in target.attest if not entry.disabled)
 
 
 def _annotations(target: Target) -> dict[str, str]:

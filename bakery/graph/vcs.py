@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bakery.graph.statements import attests
 from engine.frontends.contract import FrontendRequest
 
 if TYPE_CHECKING:
@@ -17,24 +19,33 @@ _TIMEOUT = 10.0
 
 
 def with_vcs(target: Target, request: FrontendRequest) -> FrontendRequest:
-    """The request with `vcs:` options where the target's provenance is wanted and its context is in a work tree."""
-    wanted = any(entry.type == "provenance" and not entry.disabled for entry in target.attest)
+    """The request with `vcs:` options where the target gets provenance and its context is in a work tree."""
     context = request.locals.get("context")
-    if not wanted or context is None or os.environ.get("BUILDX_GIT_INFO", "").lower() in ("0", "false"):
+    if context is None or os.environ.get("BUILDX_GIT_INFO", "").lower() in ("0", "false"):
         return request
-    found = _of_folder(context.path)
-    return replace(request, options={**request.options, **found}) if found else request
+    top = _top(context.path) if any(attest.type == "provenance" for attest in attests(target)) else None
+    found = _of_repository(top) if top else {}
+    if not top or not found:
+        return request
+    inside = {"vcs:localdir:context": str(context.path.resolve().relative_to(top))}
+    return replace(request, options={**request.options, **found, **inside})
 
 
-def _of_folder(folder: Path) -> dict[str, str]:
-    commit = _git(folder, "rev-parse", "HEAD")
+def _top(folder: Path) -> Path | None:
+    """The top of the work tree that a folder is in."""
+    real = folder.resolve()
+    return next((place for place in (real, *real.parents) if (place / ".git").exists()), None)
+
+
+@cache
+def _of_repository(top: Path) -> dict[str, str]:
+    """What a work tree is of, asked once in a process for all targets."""
+    commit = _git(top, "rev-parse", "HEAD")
     if not commit:
         return {}
-    dirty = _git(folder, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
-    remote = _git(folder, "config", "--get", "remote.origin.url")
-    inside = _git(folder, "rev-parse", "--show-prefix")
+    dirty = _git(top, "status", "--porcelain", "--untracked-files=no", "--ignore-submodules")
+    remote = _git(top, "config", "--get", "remote.origin.url")
     found = {"vcs:revision": f"{commit}-dirty" if dirty else commit, "vcs:source": remote}
-    found["vcs:localdir:context"] = inside.rstrip("/") or "."
     return {key: value for key, value in found.items() if value}
 
 

@@ -46,7 +46,7 @@ def _provenance(
     from engine.attestations.provenance import ProvenanceOptions, predicate
 
     options = ProvenanceOptions.of(attest)
-    if image.facts is None or (options.inline_only and not inline):
+    if image.facts is None or (attest.inline_only and not inline):
         return []
     filename = attest.attributes.get("filename") or "provenance.json"
     return [Statement(options.predicate_type, predicate(options, image.facts, layers), filename)]

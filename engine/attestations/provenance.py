@@ -38,7 +38,6 @@ class ProvenanceOptions:
     version: str = "v1"
     builder_id: str = ""
     reproducible: bool = False
-    inline_only: bool = False
     complete: bool = False
 
     @classmethod
@@ -58,7 +57,6 @@ class ProvenanceOptions:
             version,
             attributes.get("builder-id", ""),
             _true(attributes.get("reproducible")),
-            _true(attributes.get("inline-only")),
             _true(attributes.get("complete-materials")),
         )
 

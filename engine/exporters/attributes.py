@@ -14,7 +14,7 @@ _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 _ANNOTATION = re.compile(r"annotation(?:-([a-z-]+))?(?:\[([A-Za-z0-9_/-]+)\])?\.(\S+)")
 _ANNOTATION_LEVELS = ("manifest", "index", "manifest-descriptor", "index-descriptor")
-_LEVELS = {"gzip": range(10), "zstd": range(1, 23), "uncompressed": range(0), "estargz": range(10)}
+_LEVELS = {"gzip": range(10), "zstd": range(23), "uncompressed": range(0), "estargz": range(10)}
 
 IMAGE_KEYS = (
     "name",
@@ -28,14 +28,21 @@ IMAGE_KEYS = (
     "oci-artifact",
 )
 IGNORED_KEYS = (
+    "buildinfo",
+    "buildinfo-attrs",
     "danging-name-empty-only",
     "dangling-name-prefix",
     "name-canonical",
+    "prefer-image-digest",
     "prefer-nondist-layers",
     "store",
     "unpack",
 )
-"""Taken for BuildKit's sake; there is no daemon with an image store here that they could mean anything to."""
+"""Taken for BuildKit's sake: there is no daemon here with an image store that they could mean anything to, layers keep
+the media type that they came with, and statements of the kind of `buildinfo` are gone from BuildKit, too.
+"""
+ANY_NAME = "*"
+"""The name that a frontend gives the image; the frontends here give none."""
 
 
 def did_you_mean(word: str, known: Collection[str]) -> str:
@@ -138,7 +145,13 @@ def image_options(export: Export) -> ImageOptions:
         artifact=flag(attributes, "oci-artifact", default=True),
         inline=flag(attributes, "attestation-inline", default=export.type in ("image", "registry")),
     )
+    if ANY_NAME in options.names:
+        raise ExportError(
+            'the name "*" stands for one that the frontend gives, and Dockerfiles give none', hint="write the name"
+        )
     if not options.oci_types:
+        if flag(attributes, "oci-artifact"):
+            raise ExportError('the attributes "oci-artifact=true" and "oci-mediatypes=false" exclude each other')
         if options.form.compression in ("zstd", "estargz"):
             raise ExportError(
                 f'the attributes "compression={options.form.compression}" and "oci-mediatypes=false" exclude each other'

@@ -37,6 +37,11 @@ class Attest:
     type: str
     attributes: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def inline_only(self) -> bool:
+        """Whether only images get it, and not archives and files."""
+        return self.attributes.get("inline-only", "").lower() in ("1", "t", "true")
+
 
 @frozen
 class BuildFacts:
@@ -99,8 +104,8 @@ class Evidence:
 
     A file's stamp is its size, inode and times, a folder's its mode; the names in a folder are joined by `/`; a
     layout's stamp is the digest of the entry `FOLDER#NAME`; a blob is named by its digest; the stamp of a name that
-    was pushed is the digest that it means. What was loaded into a Docker engine is `SOCKET NAME`, its stamp the IDs it
-    may have there.
+    was pushed is the digest that it means. What was loaded into a Docker engine is `CONTEXT URL NAME`, its stamp the
+    IDs it may have there.
     """
 
     kind: Kind

@@ -40,8 +40,7 @@ def output_file(dest: str) -> Iterator[Output]:
         return
     path = Path(dest)
     with explained(dest):
-        if path.is_dir():
-            raise ExportError(f"cannot write {dest}: it is a folder", hint=f"write dest={dest.rstrip('/')}/image.tar")
+        check_file(dest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with _device(path) if _is_special(path) else whole_file(path.resolve()) as output:
             yield output
@@ -85,10 +84,18 @@ def written_file(dest: str, metadata: Mapping[str, str]) -> ExportResult:
         return ExportResult(metadata, os.stat(path).st_size, tuple(of_files([path])))
 
 
-def check_stdout(dest: str) -> None:
-    """Refuses to write an archive to a terminal. Raises ExportError."""
+def check_file(dest: str) -> None:
+    """Refuses to write an archive to a terminal or in the place of a folder. Raises ExportError."""
     if dest == STDOUT and sys.stdout.isatty():
         raise ExportError("refusing to write an archive to the terminal", hint="set dest=FILE, or redirect the output")
+    if dest != STDOUT and Path(dest).is_dir():
+        raise ExportError(f"cannot write {dest}: it is a folder", hint=f"write dest={dest.rstrip('/')}/image.tar")
+
+
+def check_folder(dest: str) -> None:
+    """Refuses to write a folder in the place of a file. Raises ExportError."""
+    if Path(dest).exists() and not Path(dest).is_dir():
+        raise ExportError(f"cannot write {dest}: it is no folder", hint="choose another dest")
 
 
 class _Whole:

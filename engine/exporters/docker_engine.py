@@ -7,10 +7,8 @@ engine's own.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,37 +22,15 @@ if TYPE_CHECKING:
     import httpx2
     import trio
 
-_SOCKET = "/var/run/docker.sock"
+    from engine.exporters.docker_context import EngineAddress
+
 _PIECES = 8
 """Pieces of an archive that may wait to be sent."""
 _SILENCE = 300.0
 """Seconds the engine may unpack without a word."""
 
 
-def engine_address(environ: Mapping[str, str] = os.environ) -> str:
-    """Where the Docker engine listens: `unix://PATH`, `tcp://HOST:PORT`, or `tls://HOST:PORT` (DOCKER_TLS_VERIFY).
-
-    Raises:
-        ExportError: if there is none, or it is spoken to in a way that is not supported.
-    """
-    address = environ.get("DOCKER_HOST", "")
-    if not address:
-        own = Path(environ.get("XDG_RUNTIME_DIR") or "/nonexistent", "docker.sock")
-        address = f"unix://{own if own.exists() and not Path(_SOCKET).exists() else _SOCKET}"
-    scheme, _, rest = address.partition("://")
-    if scheme not in ("unix", "tcp") or not rest:
-        raise ExportError(f"cannot load into {address}: only unix:// and tcp:// are supported", hint="set DOCKER_HOST")
-    if scheme == "unix" and not Path(rest).exists():
-        raise ExportError(
-            f"there is no Docker engine to load into: {rest} does not exist",
-            hint="start it, set DOCKER_HOST, or write an archive with type=docker,dest=FILE.tar",
-        )
-    if scheme == "tcp" and environ.get("DOCKER_TLS_VERIFY"):
-        return f"tls://{rest}"
-    return address
-
-
-async def load(address: str, write: Callable[[Output], None]) -> None:
+async def load(address: EngineAddress, write: Callable[[Output], None]) -> None:
     """Sends an archive in docker's format, which `write` writes in a thread, into the engine's store.
 
     Raises:
@@ -72,7 +48,7 @@ async def load(address: str, write: Callable[[Output], None]) -> None:
         raise first_error(group) from None
 
 
-async def _post(address: str, archive: AsyncIterator[bytes]) -> None:
+async def _post(address: EngineAddress, archive: AsyncIterator[bytes]) -> None:
     import httpx2
 
     headers = {"content-type": "application/x-tar"}
@@ -87,7 +63,7 @@ async def _post(address: str, archive: AsyncIterator[bytes]) -> None:
         raise ExportError(f"cannot load into the Docker engine at {address}: {reason}") from error
 
 
-async def loaded_image(address: str, name: str) -> str:
+async def loaded_image(address: EngineAddress, name: str) -> str:
     """The ID of the image that a name means in the engine, empty if it has none. Raises ExportError."""
     import httpx2
 
@@ -104,31 +80,34 @@ async def loaded_image(address: str, name: str) -> str:
 
 
 @asynccontextmanager
-async def _client(address: str) -> AsyncIterator[httpx2.AsyncClient]:
+async def _client(address: EngineAddress) -> AsyncIterator[httpx2.AsyncClient]:
     import httpx2
 
-    scheme, _, rest = address.partition("://")
+    scheme, _, rest = address.url.partition("://")
     if scheme == "unix":
         transport, base = httpx2.AsyncHTTPTransport(uds=rest), "http://docker"
-    elif scheme == "tls":
-        transport, base = httpx2.AsyncHTTPTransport(verify=_tls(os.environ)), f"https://{rest}"
+    elif address.secure:
+        transport, base = httpx2.AsyncHTTPTransport(verify=_tls(address)), f"https://{rest}"
     else:
         transport, base = httpx2.AsyncHTTPTransport(), f"http://{rest}"
     async with httpx2.AsyncClient(transport=transport, base_url=base, timeout=httpx2.Timeout(_SILENCE)) as client:
         yield client
 
 
-def _tls(environ: Mapping[str, str]) -> ssl.SSLContext:
-    """The engine's authority and our own certificate, from DOCKER_CERT_PATH or else ~/.docker, as docker has it."""
+def _tls(address: EngineAddress) -> ssl.SSLContext:
+    """The engine's authority, else those that this machine trusts; and our own certificate, if there is one."""
     import ssl
 
-    folder = Path(environ.get("DOCKER_CERT_PATH") or environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
-        context = ssl.create_default_context(cafile=folder / "ca.pem")
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+        context = ssl.create_default_context(cafile=address.authority)
+        if not address.verify:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if address.own:
+            context.load_cert_chain(*address.own)
     except (OSError, ssl.SSLError) as error:
+        files = address.own[0].parent if address.own else address.authority
         raise ExportError(
-            f"cannot use the certificates of the Docker engine in {folder}: {error}",
+            f"cannot use the certificates of the Docker engine in {files}: {error}",
             hint="DOCKER_CERT_PATH names a folder with ca.pem, cert.pem and key.pem",
         ) from error
     return context

@@ -16,6 +16,8 @@ from engine.values import frozen
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
 
+_KEYS = ("push", "push-by-digest", "registry.insecure", "dangling-name-prefix", "danging-name-empty-only")
+
 
 @frozen
 class ImageExporter:
@@ -26,22 +28,30 @@ class ImageExporter:
     push: bool
     by_digest: bool
     insecure: bool
+    dangling: str = ""
+    """The repository of one more name, `REPOSITORY@DIGEST`; empty if none is wanted."""
 
     @classmethod
     def of(cls, export: Export) -> Self:
         """Raises ExportError, SourceError for a name that is none."""
-        check_known(export, (*IMAGE_KEYS, "push", "push-by-digest", "registry.insecure"), annotations=True)
+        check_known(export, (*IMAGE_KEYS, *_KEYS), annotations=True)
         options, attributes = image_options(export), export.attributes
         by_digest = flag(attributes, "push-by-digest")
-        push = flag(attributes, "push", default=export.type == "registry") or by_digest
-        if push and not options.names:
+        push = flag(attributes, "push", default=export.type == "registry")
+        dangling = attributes.get("dangling-name-prefix", "")
+        if options.names and flag(attributes, "danging-name-empty-only"):
+            dangling = ""
+        if push and not options.names and not dangling:
             raise ExportError("an image cannot be pushed without a name", hint="set tags, or name=REFERENCE")
         names = tuple(parse(name) for name in options.names)
-        if by_digest and any(":" in name.rpartition("/")[2] for name in options.names):
-            raise ExportError(
-                "an image that is pushed by digest cannot have a tag", hint="leave the tag out of its name"
-            )
-        return cls(options, names, push, by_digest, flag(attributes, "registry.insecure"))
+        for name in (*(options.names if by_digest else ()), dangling):
+            if ":" in name.rpartition("/")[2]:
+                raise ExportError(
+                    "an image that is pushed by digest cannot have a tag", hint=f"leave the tag out of {name}"
+                )
+        if dangling:
+            parse(dangling)
+        return cls(options, names, push, by_digest, flag(attributes, "registry.insecure"), dangling)
 
     @property
     def title(self) -> str:
@@ -55,19 +65,28 @@ class ImageExporter:
         else:
             from engine.exporters.early import EarlyUpload
 
-            async with registries_for(context, self.names, insecure=self.insecure) as registries:
-                sending = replace(context, early=EarlyUpload(self.names[0], registries))
+            repository = self.names[0] if self.names else parse(self.dangling)
+            async with registries_for(context, [repository, *self.names], insecure=self.insecure) as registries:
+                sending = replace(context, early=EarlyUpload(repository, registries))
                 bundle = await make_bundle(target, self.options, sending)
-                for name in self.names:
-                    await Push(name, bundle, context, registries).run(by_digest=self.by_digest)
-        names = {"image.name": ",".join(self.options.names)} if self.names else {}
-        return ExportResult(bundle.metadata() | names, bundle.size, tuple(self._evidence(bundle)))
+                for name in self._goals(bundle):
+                    await Push(name, bundle, context, registries).run()
+        return ExportResult(bundle.metadata() | self._named(bundle), bundle.size, tuple(self._evidence(bundle)))
+
+    def _goals(self, bundle: ImageBundle) -> list[Reference]:
+        """What is to name the image in its registries."""
+        root = bundle.root.digest
+        by_digest = [*(self.names if self.by_digest else ()), *([parse(self.dangling)] if self.dangling else ())]
+        tags = () if self.by_digest else self.names
+        return [*tags, *(replace(name, tag="", digest=root) for name in by_digest)]
+
+    def _named(self, bundle: ImageBundle) -> dict[str, str]:
+        names = [*self.options.names, *([f"{self.dangling}@{bundle.root.digest}"] if self.dangling else ())]
+        return {"image.name": ",".join(names)} if names else {}
 
     def _evidence(self, bundle: ImageBundle) -> list[Evidence]:
         if not self.push:
             made = [layer.blob.digest for layer in bundle.layers if not layer.origin]
             return [Evidence(Kind.BLOB, digest, "") for digest in (*bundle.documents, *made)]
         kind = Kind.PUSHED_INSECURE if self.insecure else Kind.PUSHED
-        root = bundle.root.digest
-        goals = [replace(name, tag="", digest=root) if self.by_digest else name for name in self.names]
-        return [Evidence(kind, str(goal), root) for goal in goals]
+        return [Evidence(kind, str(goal), bundle.root.digest) for goal in self._goals(bundle)]

@@ -90,6 +90,7 @@ async def make_bundle(
     """
     import trio
 
+    target = _with_fitting_attests(target, options, single)
     _check(target, options, single)
     images: dict[int, OneImage] = {}
     documents: dict[Digest, bytes] = {}
@@ -115,6 +116,13 @@ async def make_bundle(
     for data in documents.values():
         context.blobs.put(data)
     return ImageBundle(root, done, documents, attestations)
+
+
+def _with_fitting_attests(target: TargetImage, options: ImageOptions, single: bool) -> TargetImage:
+    """The target without statements that are for images only, where the form of the output has no place for them."""
+    if options.inline and options.oci_types and not single:
+        return target
+    return replace(target, attests=tuple(attest for attest in target.attests if not attest.inline_only))
 
 
 async def _attest(

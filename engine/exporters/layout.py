@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from engine import oci
 from engine.archive.tar_reader import FOLDER
@@ -20,17 +20,27 @@ from engine.digests import Digest, hex_of
 from engine.errors import ExportError
 from engine.exporters.attributes import IMAGE_KEYS, ImageOptions, check_known, flag, image_options
 from engine.exporters.contract import Evidence, Export, ExportResult, Kind, TargetImage
-from engine.exporters.destination import STDOUT, Output, check_stdout, explained, output_file, written_file
+from engine.exporters.destination import (
+    STDOUT,
+    Output,
+    check_file,
+    check_folder,
+    explained,
+    output_file,
+    written_file,
+)
 from engine.exporters.evidence import of_files
 from engine.exporters.gotime import format_time
 from engine.exporters.image_bundle import ImageBundle, make_bundle
 from engine.exporters.layers import bring
 from engine.exporters.layout_folder import LAYOUT, LayoutFolder, index_with
+from engine.registry.reference import parse
 from engine.sources.layers import LayerBlob
 from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
+    from engine.exporters.docker_context import EngineAddress
 
 _PIECE = 4 << 20
 
@@ -43,37 +53,44 @@ class LayoutExporter:
     dest: str
     tar: bool
     options: ImageOptions
+    engine: EngineAddress | None = None
+    """The Docker engine that it goes into, instead of a file."""
 
     @classmethod
     def of(cls, export: Export) -> Self:
         """Raises ExportError."""
-        check_known(export, (*IMAGE_KEYS, "dest", "tar"), annotations=True)
-        tar, dest = flag(export.attributes, "tar", default=True), export.attributes.get("dest", "")
-        if not dest and not tar:
-            raise ExportError(f"an output of type {export.type} with tar=false needs a dest", hint="set dest=FOLDER")
+        own = ("dest", "tar", "context") if export.type == "docker" else ("dest", "tar")
+        check_known(export, (*IMAGE_KEYS, *own), annotations=True)
+        options, dest = image_options(export), export.attributes.get("dest", "")
+        for name in options.names:
+            parse(name)
+        if not flag(export.attributes, "tar", default=True):
+            if dest in ("", STDOUT):
+                raise ExportError(
+                    f"an output of type {export.type} with tar=false needs a dest", hint="set dest=FOLDER"
+                )
+            check_folder(dest)
+            return cls(export.type, dest, False, options)
         if not dest and export.type == "docker":
-            from engine.exporters.docker_engine import engine_address
+            from engine.exporters.docker_context import engine_address
 
-            return cls(export.type, engine_address(), tar, image_options(export))
+            engine = engine_address(export.attributes.get("context", ""))
+            return cls(export.type, str(engine), True, options, engine)
         if not dest and sys.stdout.isatty():
             raise ExportError(f"an output of type {export.type} needs a dest", hint="set dest=FILE.tar")
-        check_stdout(dest or STDOUT)
-        return cls(export.type, dest or STDOUT, tar, image_options(export))
-
-    @property
-    def _loads(self) -> bool:
-        return self.dest.startswith(("unix://", "tcp://"))
+        check_file(dest or STDOUT)
+        return cls(export.type, dest or STDOUT, True, options)
 
     @property
     def title(self) -> str:
         """What progress shows."""
-        return "loading into the Docker engine" if self._loads else f"exporting to {self.type} image format"
+        return "loading into the Docker engine" if self.engine else f"exporting to {self.type} image format"
 
     async def export(self, target: TargetImage, context: ExportContext) -> ExportResult:
         """Writes the archive or folder."""
         import trio
 
-        names = [str(_reference(name)) for name in self.options.names]
+        names = [str(parse(name)) for name in self.options.names]
         bundle = await make_bundle(target, self.options, context, single=self.type == "docker")
         for layer in bundle.layers:
             await bring(context, LayerBlob(layer.blob, layer.origin))
@@ -81,11 +98,11 @@ class LayoutExporter:
         what = f"writing {self.dest}" if self.dest != STDOUT else "writing to standard output"
         context.progress(what, 0, 0, False)
         metadata = replace(bundle, root=root).metadata() | ({"image.name": ",".join(names)} if names else {})
-        if self._loads:
+        if self.engine:
             from engine.exporters.docker_engine import load
 
-            await load(self.dest, lambda output: self._write_archive(output, bundle, root, names, context))
-            result = ExportResult(metadata, bundle.size, tuple(_loaded(self.dest, bundle, names)))
+            await load(self.engine, lambda output: self._write_archive(output, bundle, root, names, context))
+            result = ExportResult(metadata, bundle.size, tuple(_loaded(self.engine, bundle, names)))
         elif self.tar:
             await trio.to_thread.run_sync(self._write_tar, bundle, root, names, context)
             result = replace(written_file(self.dest, metadata), size=bundle.size)
@@ -120,10 +137,10 @@ class LayoutExporter:
         writer.close()
 
 
-def _loaded(address: str, bundle: ImageBundle, names: list[str]) -> list[Evidence]:
+def _loaded(address: EngineAddress, bundle: ImageBundle, names: list[str]) -> list[Evidence]:
     """An engine names an image by its config or, with containerd's store, by its manifest."""
     ids = f"{bundle.images[0].config.digest} {bundle.root.digest}"
-    return [Evidence(Kind.LOADED, f"{address} {name}", ids) for name in names]
+    return [Evidence(Kind.LOADED, f"{address.context} {address} {name}", ids) for name in names]
 
 
 def _created(root: oci.Descriptor, target: TargetImage, options: ImageOptions) -> oci.Descriptor:
@@ -137,7 +154,7 @@ def _entries(root: oci.Descriptor, names: list[str]) -> list[oci.Descriptor]:
     if not names:
         return [root]
     return [
-        replace(root, annotations={**root.annotations, oci.CONTAINERD_NAME: name, oci.REF_NAME: _reference(name).tag})
+        replace(root, annotations={**root.annotations, oci.CONTAINERD_NAME: name, oci.REF_NAME: parse(name).tag})
         for name in names
     ]
 
@@ -145,12 +162,6 @@ def _entries(root: oci.Descriptor, names: list[str]) -> list[oci.Descriptor]:
 def _untagged(root: oci.Descriptor) -> oci.Descriptor:
     """The entry of an image without a name, where others may be added beside it; the peer's clients look for this."""
     return replace(root, annotations={**root.annotations, oci.REF_NAME: "latest"})
-
-
-def _reference(name: str) -> Any:
-    from engine.registry.reference import parse
-
-    return parse(name)
 
 
 def _docker_manifest(bundle: ImageBundle, names: list[str]) -> bytes:

@@ -19,7 +19,7 @@ from engine.errors import ExportError
 from engine.exporters.attributes import check_known, did_you_mean, epoch_of, flag
 from engine.exporters.beside import MODE, Beside, statements_beside
 from engine.exporters.contract import Evidence, Export, ExportResult, TargetImage
-from engine.exporters.destination import explained
+from engine.exporters.destination import check_folder, explained
 from engine.exporters.evidence import of_files, of_names
 from engine.exporters.files import platform_trees, walk
 from engine.tree import Entry, Tree
@@ -55,6 +55,7 @@ class LocalExporter:
             raise ExportError(f'an output of type local has no mode "{mode}"', hint=did_you_mean(mode, _MODES))
         split = flag(attributes, "platform-split") if "platform-split" in attributes else None
         dest = Path(attributes["dest"]).absolute()
+        check_folder(str(dest))
         if mode == "delete":
             _check_deletable(dest)
         return cls(dest, split, mode == "delete", epoch_of(attributes), attributes.get("attestation-prefix", ""))
@@ -78,8 +79,7 @@ class LocalExporter:
 
     def _write(self, trees: Sequence[tuple[str, Tree]], beside: Sequence[Beside], epoch: int | None) -> ExportResult:
         with explained(str(self.dest)):
-            if self.dest.exists() and not self.dest.is_dir():
-                raise ExportError(f"cannot write {self.dest}: it is no folder", hint="choose another dest")
+            check_folder(str(self.dest))
             self.dest.parent.mkdir(parents=True, exist_ok=True)
             stage = self.dest.parent / f".{self.dest.name[:200]}.{secrets.token_hex(4)}"
             stage.mkdir()

@@ -155,10 +155,13 @@ def _in_layout(item: Evidence) -> bool:
 async def _is_there(item: Evidence, context: ExportContext) -> bool:
     try:
         if item.kind is Kind.LOADED:
-            from engine.exporters.docker_engine import engine_address, loaded_image
+            from engine.exporters.docker_context import engine_address
+            from engine.exporters.docker_engine import loaded_image
 
-            address, _, image = item.place.partition(" ")
-            return address == engine_address() and await loaded_image(address, image) in item.stamp.split()
+            asked, _, place = item.place.partition(" ")
+            url, _, image = place.partition(" ")
+            address = engine_address(asked)
+            return address.url == url and await loaded_image(address, image) in item.stamp.split()
         from engine.exporters.push import registries_for
         from engine.registry.reference import parse
 

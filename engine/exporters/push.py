@@ -81,7 +81,9 @@ async def push_layer(
 
 
 class Push:
-    """One image to one name: all blobs at once, then the manifests, each after what it refers to."""
+    """One image to one name, which may be its digest: all blobs at once, then the manifests, each after what it
+    refers to.
+    """
 
     def __init__(self, name: Reference, bundle: ImageBundle, context: ExportContext, registries: Registries) -> None:
         self._name = name
@@ -89,16 +91,15 @@ class Push:
         self._context = context
         self._registries = registries
 
-    async def run(self, *, by_digest: bool) -> None:
+    async def run(self) -> None:
         """Raises RegistryError, SourceError."""
-        root = self._bundle.root
-        bare = replace(self._name, tag="", digest=None)
-        goal = bare.at(root.digest) if by_digest else self._name
+        root, goal = self._bundle.root, self._name
+        bare = replace(goal, tag="", digest=None)
         part = f"pushing manifest for {self._name.name}@{root.digest}"
         self._context.progress(part, 0, 0, False)
         if await self._registries.pushed(goal) != root.digest:
             # A registry that has the manifest has all that it names: then only the name is missing.
-            if by_digest or await self._registries.pushed(bare.at(root.digest)) is None:
+            if goal.digest or await self._registries.pushed(bare.at(root.digest)) is None:
                 await self._push_blobs()
                 await self._push_manifests(bare)
             await self._registries.push_manifest(goal, self._bundle.documents[root.digest], root.media_type)

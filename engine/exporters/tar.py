@@ -12,7 +12,7 @@ from engine.archive.tar_writer import TarWriter
 from engine.exporters.attributes import check_known, epoch_of, flag
 from engine.exporters.beside import MODE, Beside, statements_beside
 from engine.exporters.contract import Export, ExportResult, TargetImage
-from engine.exporters.destination import STDOUT, check_stdout, output_file, written_file
+from engine.exporters.destination import STDOUT, check_file, output_file, written_file
 from engine.exporters.files import platform_trees, walk
 from engine.tree import Entry, Tree
 from engine.values import frozen
@@ -47,7 +47,7 @@ class TarExporter:
         attributes = export.attributes
         check_known(export, ("dest", "platform-split", "source-date-epoch", "attestation-prefix"))
         dest = attributes.get("dest") or STDOUT
-        check_stdout(dest)
+        check_file(dest)
         split = flag(attributes, "platform-split") if "platform-split" in attributes else None
         return cls(dest, split, epoch_of(attributes), attributes.get("attestation-prefix", ""))
 

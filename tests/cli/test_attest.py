@@ -59,6 +59,16 @@ def test_without_them_an_image_is_as_plain_as_it_can_be(tmp_path: Path) -> None:
     assert "containerimage.config.digest" in metadata
 
 
+def test_an_image_gets_the_least_provenance_unasked_but_not_in_an_archive(tmp_path: Path) -> None:
+    image = "default.output=type=image,name=app"
+    assert "containerimage.config.digest" not in build(tmp_path, "--set", image)
+    assert "containerimage.config.digest" in build(tmp_path, "--set", image, "--provenance=false")
+    assert "containerimage.config.digest" in build(tmp_path, "--set", image, BUILDX_NO_DEFAULT_ATTESTATIONS="1")
+    # Docker's own manifests cannot have it: then there is none, where buildx refuses to build.
+    docker = build(tmp_path, "--set", f"{image},oci-mediatypes=false")["containerimage.descriptor"]
+    assert docker["mediaType"] == "application/vnd.docker.distribution.manifest.v2+json"
+
+
 def test_the_metadata_file_has_the_least_provenance_unless_asked(tmp_path: Path) -> None:
     least = build(tmp_path)["buildx.build.provenance"]
     assert least["buildType"] == "https://mobyproject.org/buildkit@v1"

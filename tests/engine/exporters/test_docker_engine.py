@@ -12,15 +12,16 @@ import trio
 
 from engine.errors import ExportError
 from engine.exporters.destination import Output
-from engine.exporters.docker_engine import engine_address, load, loaded_image
+from engine.exporters.docker_context import engine_address
+from engine.exporters.docker_engine import load, loaded_image
 from tests.support.docker_engine import docker_engine_behind_tls
 
 
-def test_an_engine_behind_tls_takes_an_archive_and_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_behind_tls_takes_an_archive_and_tells_of_it(tmp_path: Path) -> None:
     archive = docker_archive("app:1")
     with docker_engine_behind_tls(tmp_path) as (engine, host):
-        monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path))
-        address = engine_address({"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1"})
+        variables = {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}
+        address = engine_address("", variables)
 
         async def story() -> str:
             await load(address, lambda output: write(output, archive))
@@ -30,20 +31,20 @@ def test_an_engine_behind_tls_takes_an_archive_and_tells_of_it(tmp_path: Path, m
     assert engine.archives == [archive]
 
 
-def test_without_certificates_there_is_a_word_about_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CERT_PATH", str(tmp_path / "nowhere"))
+def test_without_certificates_there_is_a_word_about_them(tmp_path: Path) -> None:
+    variables = {"DOCKER_HOST": "tcp://localhost:1", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path / "no")}
     with pytest.raises(ExportError, match="cannot use the certificates of the Docker engine") as caught:
-        trio.run(loaded_image, "tls://localhost:1", "app:1")
+        trio.run(loaded_image, engine_address("", variables), "app:1")
     assert "DOCKER_CERT_PATH" in caught.value.hint
 
 
-def test_an_engine_of_another_authority_is_not_spoken_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_of_another_authority_is_not_spoken_to(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine", tmp_path / "other"
     mine.mkdir()
     other.mkdir()
     with docker_engine_behind_tls(mine), docker_engine_behind_tls(other) as (engine, host):
-        monkeypatch.setenv("DOCKER_CERT_PATH", str(mine))
-        address = engine_address({"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1"})
+        variables = {"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(mine)}
+        address = engine_address("", variables)
         with pytest.raises(ExportError, match="cannot load into the Docker engine"):
             trio.run(load, address, lambda output: write(output, b"archive"))
     assert engine.archives == []

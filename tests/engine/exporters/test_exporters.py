@@ -320,6 +320,37 @@ def test_a_pushed_image_is_pulled_by_skopeo(
     assert index["manifests"][0]["digest"] == metadata["containerimage.digest"]
 
 
+def test_a_dangling_name_is_one_more_and_by_digest(
+    state: State, store: SnapshotStore, registry: RegistryServer
+) -> None:
+    image, host = target(two_layers(store)), registry.host
+    attributes = {"dangling-name-prefix": f"{host}/dangling", "name": f"{host}/named:1", "push": "true"}
+
+    def pushed(**more: str) -> str:
+        async def run() -> str:
+            async with opened(state, store) as context:
+                exporter = open_exporter(Export("image", {**attributes, **more}))
+                return (await exporter.export(image, context)).metadata["image.name"]
+
+        return trio.run(run)
+
+    only_named = pushed(**{"danging-name-empty-only": "true"})
+    assert only_named == f"{host}/named:1"
+    named, dangling = pushed().split(",")
+    assert named == only_named
+    assert dangling.startswith(f"{host}/dangling@sha256:")
+    skopeo("inspect", "--raw", "--tls-verify=false", f"docker://{dangling}")
+    assert pushed(name="") == dangling
+
+
+def test_without_push_nothing_is_pushed_by_digest_either(
+    state: State, store: SnapshotStore, registry: RegistryServer
+) -> None:
+    before = len(registry.requests())
+    export(state, store, target(two_layers(store)), "image", name=f"{registry.host}/quiet", push_by_digest="true")
+    assert registry.requests()[before:] == []
+
+
 def test_a_second_push_sends_nothing(state: State, store: SnapshotStore, registry: RegistryServer) -> None:
     snapshot = two_layers(store)
     export(state, store, target(snapshot), "registry", name=f"{registry.host}/twice:1")
@@ -469,7 +500,10 @@ def test_estargz_layers_are_found_again_with_their_tables(state: State, store: S
         ("image", {"puhs": "true"}, 'unknown attribute "puhs"', "did you mean push?"),
         ("image", {"push": "maybe"}, "must be true or false", ""),
         ("image", {"push": "true"}, "cannot be pushed without a name", "name=REFERENCE"),
-        ("image", {"name": "a:1", "push-by-digest": "true"}, "cannot have a tag", ""),
+        ("image", {"name": "a:1", "push-by-digest": "true"}, "cannot have a tag", "out of a:1"),
+        ("image", {"dangling-name-prefix": "a:1"}, "cannot have a tag", "out of a:1"),
+        ("image", {"name": "*"}, 'the name "*"', "write the name"),
+        ("image", {"oci-artifact": "true", "oci-mediatypes": "false"}, "exclude each other", ""),
         ("image", {"compression": "gzipp"}, "unknown compression", "did you mean gzip?"),
         ("image", {"compression-level": "10"}, "levels 0 to 9", ""),
         ("image", {"compression-level": "best"}, "must be a number", ""),
