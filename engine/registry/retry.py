@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import TYPE_CHECKING
@@ -83,12 +83,22 @@ def is_final(error: BaseException) -> bool:
     """Whether trying again cannot help: a certificate stays what it is."""
     import ssl
 
+    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+
+
+def wants_certificate(error: BaseException) -> bool:
+    """Whether the other side ended TLS because of our certificate, or because we showed none."""
+    import ssl
+
+    said = [str(cause).upper() for cause in _causes(error) if isinstance(cause, ssl.SSLError)]
+    return any("ALERT" in text and ("CERTIFICATE" in text or "UNKNOWN CA" in text) for text in said)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
+        yield seen
         seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def _passes(response: httpx2.Response) -> bool:

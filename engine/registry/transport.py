@@ -16,7 +16,7 @@ from engine.registry.connections import Connections
 from engine.registry.credentials import CredentialStore
 from engine.registry.failure import failure
 from engine.registry.reference import is_local
-from engine.registry.retry import Patience, is_final, persist
+from engine.registry.retry import Patience, is_final, persist, wants_certificate
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -180,6 +180,9 @@ def _unreachable(what: str, host: str, tried: list[str], error: Exception) -> Re
     if is_final(error):
         reason = "its certificate is not trusted"
         hint = f'set ca = … (or insecure = true) for [registry."{host}"] in bakery\'s config file'
+    elif wants_certificate(error):
+        reason = "it does not take our certificate, or wants one"
+        hint = f'set cert = … and key = … for [registry."{host}"] in bakery\'s config file'
     else:
         reason = str(error) or type(error).__name__
         hint = f"check the name {host}, the network and the proxy settings (HTTPS_PROXY); or set a mirror for it"

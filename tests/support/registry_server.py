@@ -42,8 +42,14 @@ class RegistryServer:
 
 @contextmanager
 def registry_server(
-    folder: Path, *, auth: bool = False, certificate: Path | None = None, key: Path | None = None
+    folder: Path,
+    *,
+    auth: bool = False,
+    certificate: Path | None = None,
+    key: Path | None = None,
+    clients: Path | None = None,
 ) -> Iterator[RegistryServer]:
+    """`clients`: the authority that clients must have their certificates from."""
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("needs docker-registry")
@@ -57,7 +63,8 @@ http:
   relativeurls: true
 """
     if certificate and key:
-        config += f"  tls: {{certificate: {certificate}, key: {key}}}\n"
+        wanted = f", clientcas: [{clients}]" if clients else ""
+        config += f"  tls: {{certificate: {certificate}, key: {key}{wanted}}}\n"
     if auth:
         (folder / "htpasswd").write_text(HTPASSWD)
         config += f"auth: {{htpasswd: {{realm: test, path: {folder / 'htpasswd'}}}}}\n"

@@ -95,7 +95,9 @@ def world(tmp_path: Path) -> Iterator[World]:
 def test_layouts_keep_the_rules(world: World, tmp_path: Path, form: str) -> None:
     world.write(world.target(AMD64, ARM64), tmp_path / "two", tar="false", **FORMS[form])
     named = 2 if "name" in FORMS[form] else 1
-    assert check_layout(tmp_path / "two") == 2 + named * 5  # an index with manifest and config of each image, for each name
+    assert (
+        check_layout(tmp_path / "two") == 2 + named * 5
+    )  # an index with manifest and config of each image, for each name
     single = {key: value for key, value in FORMS[form].items() if "index" not in key and "arm64" not in key}
     world.write(world.target(AMD64), tmp_path / "one", tar="false", **single)
     assert check_layout(tmp_path / "one") == 2 + named * 2
