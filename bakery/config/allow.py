@@ -79,7 +79,7 @@ def parse_grants(allow: Iterable[str], cwd: Path) -> Grants:
                 pass
             case _:
                 raise BakeryError.of(
-                    f"unknown entitlement key {name}",
+                    f'unknown entitlement key "{name}"',
                     hint="known are network.host, ssh, secret.command, fs.read=PATH, fs.write=PATH, …",
                 )
     return grants

@@ -38,6 +38,9 @@ DEFAULT_NAMES = (
 
 STDIN = "-"
 
+_WIDE = {b"\xff\xfe\0\0": "UTF-32", b"\0\0\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+"""What files begin with that editors saved in another encoding."""
+
 
 class Format(Enum):
     """How a file is written; UNKNOWN is found out by trying."""
@@ -141,8 +144,21 @@ def decoded(name: str, data: bytes) -> SourceFile:
     try:
         return SourceFile(name, data.decode("utf-8"))
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise BakeryError.of(f"{name}: not UTF-8", f"line {line} has a byte that is not text") from None
+        raise _not_utf8(name, data, error.start) from None
+
+
+def _not_utf8(name: str, data: bytes, at: int) -> BakeryError:
+    """The error for the first byte that is no text, with its place in what can be shown of the file."""
+    from bakery.config.hcl.source import Source
+
+    wide = next((encoding for mark, encoding in _WIDE.items() if data.startswith(mark)), "")
+    if wide:
+        return BakeryError.of(f"{name}: not UTF-8", f"the file begins like one in {wide}", hint="save it as UTF-8")
+    source = Source(SourceFile(name, data.decode("utf-8", "replace")))
+    start = len(data[:at].decode("utf-8"))
+    return BakeryError.of(
+        "Not UTF-8", f"the byte 0x{data[at]:02x} is no text here", source.span(start, start + 1), "save it as UTF-8"
+    )
 
 
 def _too_large(name: str) -> BakeryError:

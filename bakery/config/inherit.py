@@ -92,6 +92,8 @@ def not_found(name: str, known: Iterable[str], asking: Span | None = None) -> Ba
     elif name == "default" and there:
         some = ", ".join(there[:5]) + (", …" if len(there) > 5 else "")
         hint = f'name what to build ({some}), or write group "default" {{ targets = […] }}'
-    else:
+    elif there:
         hint = "`bakery ls` shows what there is"
+    else:
+        hint = 'the files declare no target: write one, such as target "default" {}'
     return BakeryError.of(f"failed to find target {name}", "", asking, hint)

@@ -5,6 +5,7 @@ Every override changes a fresh draft only, never lists or entries that a parent 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -114,7 +115,10 @@ def _resource(key: str, text: str) -> str | int:
     if key in RESOURCE_TEXTS:
         return text
     if key not in RESOURCE_NUMBERS:
-        raise ValueError(f"unknown resource {key}")
+        near = did_you_mean(key, (*RESOURCE_TEXTS, *RESOURCE_NUMBERS))
+        raise BakeryError.of(f"unknown resources key {key}", hint=f'did you mean "{near}"?' if near else "")
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise BakeryError.of(f"invalid value {text} for int64 key resources.{key}")
     return int(text)
 
 

@@ -17,7 +17,7 @@ from bakery.config.request import LoadRequest
 from bakery.config.selection import follow_links, printed_groups, reached, requested_names, with_all
 from bakery.config.target import Group, Listing, NamedDescription, PolicyEntry, Project, VariableInfo
 from bakery.config.textforms import parse_bool
-from bakery.diagnostics import BakeryError, Diagnostic, SourceFile
+from bakery.diagnostics import BakeryError, Diagnostic, Severity, SourceFile
 from bakery.values import frozen, replace
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}
@@ -37,6 +37,10 @@ class Declared:
 
 def load_project(request: LoadRequest) -> Project:
     """What `bakery.config.load` does. Raises BakeryError."""
+    if request.allow:
+        from bakery.config.allow import parse_grants
+
+        parse_grants(request.allow, request.cwd)  # what is no grant is said before anything is read, for --print, too
     try:
         declared = _declared(request)
         return _selected(declared, request)
@@ -93,9 +97,23 @@ def _declared(request: LoadRequest, with_variables: bool = False) -> Declared:
     flags = dict(_variable(text) for text in request.variables if text)
     environment = _environment(request)
     declared = Declared(warnings=reader.warnings, files=sources.files, remote_context=context)
+    texts: list[SourceFile] = []
     if sources.compose:
-        _add_compose(declared, sources, flags, environment, request)
-    _add_blocks(declared, sources, flags, environment, request, with_variables)
+        texts = [*sources.files, *_add_compose(declared, sources, flags, environment, request)]
+    builtins = {
+        "BAKE_CMD_CONTEXT": request.remote[1] if len(request.remote) > 1 else "cwd://",
+        "BAKE_LOCAL_PLATFORM": local_platform(),
+    }
+    if flags:
+        from bakery.config.undeclared import without_effect
+
+        strict = all(item.own for item in found) if request.strict is None else request.strict
+        severity = Severity.ERROR if strict else Severity.WARNING
+        idle = without_effect(flags, sources.definition, builtins, texts, severity)
+        if strict:
+            raise_all(idle)
+        declared.warnings.extend(idle)
+    _add_blocks(declared, sources, flags, environment, builtins, with_variables)
     return declared
 
 
@@ -138,14 +156,18 @@ def _environment(request: LoadRequest) -> Mapping[str, str]:
 
 def _add_compose(
     declared: Declared, sources: Sources, flags: Mapping[str, str], environment: Mapping[str, str], request: LoadRequest
-) -> None:
+) -> list[SourceFile]:
+    """Adds the services; returns the files that they refer to."""
     from bakery.config.compose.load import compose_targets
+
+    referred: list[SourceFile] = []
 
     def read_file(path: str) -> SourceFile | None:
         if not os.path.isfile(request.cwd / path):
             return None
         found = read(path, request.cwd)
-        return SourceFile(path, "") if found is None else found.file
+        referred.append(SourceFile(path, "") if found is None else found.file)
+        return referred[-1]
 
     dotenv = read_env_files([".env"], request.cwd, environment) if (request.cwd / ".env").is_file() else {}
     names = {**dotenv, **environment, **flags}
@@ -157,6 +179,7 @@ def _add_compose(
     if result.group is not None:
         declared.groups["default"] = result.group
     declared.warnings.extend(result.warnings)
+    return referred
 
 
 def _add_blocks(
@@ -164,7 +187,7 @@ def _add_blocks(
     sources: Sources,
     flags: Mapping[str, str],
     environment: Mapping[str, str],
-    request: LoadRequest,
+    builtins: Mapping[str, str],
     with_variables: bool,
 ) -> None:
     definition = sources.definition
@@ -176,11 +199,7 @@ def _add_blocks(
     from bakery.config.globals import Globals, Overrides
     from bakery.config.values import string
 
-    builtins = {
-        "BAKE_CMD_CONTEXT": string(request.remote[1] if len(request.remote) > 1 else "cwd://"),
-        "BAKE_LOCAL_PLATFORM": string(local_platform()),
-    }
-    scope = Globals(definition, Overrides(flags, environment), builtins)
+    scope = Globals(definition, Overrides(flags, environment), {name: string(text) for name, text in builtins.items()})
     scope.resolve()
     blocks = Blocks(definition, scope, dict(declared.drafts))
     blocks.expand_all()

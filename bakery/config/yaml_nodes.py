@@ -24,6 +24,7 @@ MAX_NODES = 1_000_000
 _INT = re.compile(r"([-+]?)(?:0[xX](?P<x>[0-9a-fA-F]+)|0[bB](?P<b>[01]+)|0[oO]?(?P<o>[0-7]+)|(?P<d>0|[1-9][0-9]*))")
 _BASES = {"x": 16, "b": 2, "o": 8, "d": 10}
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NO_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE = frozenset({"true", "True", "TRUE"})
 _FALSE = frozenset({"false", "False", "FALSE"})
@@ -88,7 +89,17 @@ def read_yaml(file: SourceFile) -> list[YamlNode]:
             "failed to parse YAML", (error.problem or str(error)).strip(), source.span(at, end)
         ) from None
     except yaml.YAMLError as error:
-        raise BakeryError.of("failed to parse YAML", f"{file.name}: {str(error).splitlines()[0]}") from None
+        raise _unprintable(str(error).splitlines()[0], source) from None
+
+
+def _unprintable(problem: str, source: Source) -> BakeryError:
+    """The error for a text that libyaml does not begin to read: it has a character that no YAML may have."""
+    found = _NO_YAML.search(source.text)
+    if found is None:
+        return BakeryError.of("failed to parse YAML", f"{source.file.name}: {problem}")
+    detail = f"the control character U+{ord(found[0]):04X} cannot stand here"
+    hint = f'write it as "\\x{ord(found[0]):02X}" in double quotes, or take it out'
+    return BakeryError.of("failed to parse YAML", detail, source.span(*found.span()), hint)
 
 
 def _documents(events: Any, source: Source) -> Iterator[YamlNode]:

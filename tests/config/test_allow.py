@@ -129,5 +129,5 @@ def test_a_command_is_allowed_word_by_word(tmp_path: Path) -> None:
 
 
 def test_unknown_grants_are_said_so(request_for: Requests) -> None:
-    with pytest.raises(BakeryError, match="unknown entitlement key nothing"):
+    with pytest.raises(BakeryError, match='unknown entitlement key "nothing"'):
         missing(request_for("harmless", allow=("nothing",)))

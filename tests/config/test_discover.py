@@ -42,3 +42,19 @@ def test_a_pipe_that_nobody_writes_into_is_not_waited_for_without_end(
     os.mkfifo(tmp_path / "docker-bake.hcl")
     with pytest.raises(BakeryError, match="a pipe into which nobody writes for 0 seconds"):
         read("docker-bake.hcl", tmp_path)
+
+
+def test_bytes_that_are_no_text_are_shown_where_they_are(tmp_path: Path) -> None:
+    (tmp_path / "docker-bake.hcl").write_bytes('# "é"\ntarget "d\u00e9" {}\nx = "'.encode() + b'caf\xe9"\n')
+    with pytest.raises(BakeryError) as raised:
+        read("docker-bake.hcl", tmp_path)
+    (problem,) = raised.value.diagnostics
+    assert str(problem) == "docker-bake.hcl:3,9-10: Not UTF-8; the byte 0xe9 is no text here"
+    assert problem.hint == "save it as UTF-8"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_other_encodings_are_known_by_their_mark(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "bakery.hcl").write_bytes('target "default" {}\n'.encode(encoding))
+    with pytest.raises(BakeryError, match=f"bakery.hcl: not UTF-8; the file begins like one in {encoding.upper()}"):
+        read("bakery.hcl", tmp_path)

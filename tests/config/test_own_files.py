@@ -295,3 +295,10 @@ def test_templates_reach_nothing_but_data(write: Write, text: str) -> None:
         loaded(folder, "t")
     assert caught.value.diagnostics[0].span is not None
     assert caught.value.diagnostics[0].span.start.line == 6
+
+
+def test_a_control_character_in_yaml_is_shown_where_it_is(write: Write) -> None:
+    with pytest.raises(BakeryError) as raised:
+        loaded(write(bakery_yaml='targets:\n  default: {tags: ["a\x07"]}\n'))
+    (problem,) = raised.value.diagnostics
+    assert str(problem) == ("bakery.yaml:2,22-23: failed to parse YAML; the control character U+0007 cannot stand here")

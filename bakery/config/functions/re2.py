@@ -77,6 +77,8 @@ class _Translator:
         self.outer: list[frozenset[str]] = []
         self.names: set[str] = set()
         self.repeatable = False
+        self.copies = [1]  # of what stands deepest in each open group: how often counted repeats would write it out
+        self.atom_copies = 1  # the same of the last atom
 
     def translate(self) -> str:
         while self.at < len(self.pattern):
@@ -89,6 +91,7 @@ class _Translator:
         self.made.append(text)
         self.at += length
         self.repeatable = repeatable
+        self.atom_copies = 1
 
     def _piece(self) -> None:
         sign = self.pattern[self.at]
@@ -104,6 +107,8 @@ class _Translator:
                     raise Re2Error(f"unexpected ): {self.pattern}")
                 self.flags = self.outer.pop()
                 self._emit(")", 1)
+                self.atom_copies = self.copies.pop()
+                self.copies[-1] = max(self.copies[-1], self.atom_copies)
             case "*" | "+" | "?":
                 self._repeat(sign, sign)
             case "{":
@@ -145,6 +150,10 @@ class _Translator:
         least, comma, most = found.groups()
         if max(int(least), int(most or 0)) > MAX_REPEAT or (most and int(most) < int(least)):
             raise Re2Error(f"invalid repeat count: {found[0]}")
+        copies = self.atom_copies * (int(most or least) or 1)
+        if copies > MAX_REPEAT:  # repeats of repeats count together, as in RE2, which writes them out
+            raise Re2Error(f"invalid repeat count: {found[0]}")
+        self.copies[-1] = max(self.copies[-1], copies)
         self._repeat(f"{{{least}{comma or ''}{most or ''}}}", found[0])
 
     def _group(self) -> None:
@@ -164,6 +173,7 @@ class _Translator:
             raise Re2Error(f"invalid or unsupported Perl syntax: {text[self.at : self.at + 4]}")
         if flags[3] == ":":
             self.outer.append(self.flags)
+            self.copies.append(1)
         self.flags = (self.flags | set(flags[1])) - set(flags[2] or "")
         self._emit("(?:" if flags[3] == ":" else "", len(flags[0]), repeatable=False)
 
@@ -172,6 +182,7 @@ class _Translator:
         if self.groups > MAX_GROUPS:
             raise Re2Error(f"more than {MAX_GROUPS} groups")
         self.outer.append(self.flags)
+        self.copies.append(1)
         self._emit(made, length, repeatable=False)
 
     def _escape(self) -> None:

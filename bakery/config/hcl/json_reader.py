@@ -79,6 +79,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\Z", 
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))|[^\\]+", re.DOTALL)
 _SIMPLE: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS: Final = {"true": TRUE, "false": FALSE, "null": NULL}
+_SHOWN: Final = 80  # characters of a wrong word in its error
 _MUST_START: Final = "A JSON value must start with a brace, a bracket, a number, a string, or a keyword."
 
 
@@ -221,8 +222,9 @@ class _Reader:
             if word in ("undefined", "NaN", "Infinity"):
                 detail = f'The JavaScript identifier "{word}" cannot be used in JSON.'
             else:
-                near = did_you_mean(word, _WORDS)
-                detail = f'"{word}" is not a valid JSON keyword.' + (f' Did you mean "{near}"?' if near else "")
+                near = did_you_mean(word[:_SHOWN], _WORDS)
+                shown = word if len(word) <= _SHOWN else word[:_SHOWN] + "…"
+                detail = f'"{shown}" is not a valid JSON keyword.' + (f' Did you mean "{near}"?' if near else "")
             raise self.error("Invalid JSON keyword", detail)
         self.advance()
         return JsonScalar(start, end, _WORDS[word])
