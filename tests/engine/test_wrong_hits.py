@@ -7,6 +7,7 @@ with an empty one. What may stay known must stay known.
 from __future__ import annotations
 
 import os
+import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,8 @@ def place(tmp_path: Path) -> Workplace:
     return place
 
 
+NOBODY = 0xFFFFFFFF
+"""Where an entry of an access list is for no user of its own."""
 Picture = dict[str, tuple[object, ...]]
 
 
@@ -169,6 +172,29 @@ def test_an_attribute_that_changes_its_value_or_goes_shows(place: Workplace) -> 
         change()
         place.build_well()
         assert picture(place) == fresh(place)
+
+
+def with_access_list(path: Path, owner: int) -> None:
+    """A list that lets user 1000 do what `owner` says (of rwx), and so much that no mode tells one from another."""
+    entries = [(0x01, 6, NOBODY), (0x02, owner, 1000), (0x04, 4, NOBODY), (0x10, 6, NOBODY), (0x20, 4, NOBODY)]
+    value = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", value)
+    except OSError:
+        pytest.skip("no access control lists here")
+
+
+def test_an_access_list_that_changes_or_goes_shows(place: Workplace) -> None:
+    path = place.folder / "src/a.txt"
+    with_access_list(path, 6)
+    place.build_well()
+    seen = [picture(place)]
+    for change in (lambda: with_access_list(path, 4), lambda: os.removexattr(path, "system.posix_acl_access")):
+        change()
+        place.build_well()
+        seen.append(picture(place))
+        assert seen[-1] == fresh(place)
+        assert seen[-1] != seen[-2]
 
 
 def test_edits_faster_than_any_clock_all_show(place: Workplace) -> None:

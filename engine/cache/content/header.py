@@ -2,6 +2,8 @@
 
 It is the sha256 over the fields of the entry's tar header, as names and values put together, then the extended
 attributes, then the content (Docker's "tarsum version 1" without the modification time).
+
+Unlike there, access control lists count: a copy takes them along, so a hit without them would be wrong.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ EMPTY = "sha256:" + hashlib.sha256(b"").hexdigest()
 """The digest of nothing: of an empty file system, and of a pattern that matches nothing."""
 
 _CHUNK = 1 << 20
+_COUNTING = frozenset({"security.capability", "system.posix_acl_access", "system.posix_acl_default"})
 _TYPES = {
     stat.S_IFDIR: "5",
     stat.S_IFLNK: "2",
@@ -55,4 +58,4 @@ def header(entry: Entry, link: str, xattrs: Mapping[str, bytes]) -> bytes:
 
 
 def _counts(name: str) -> bool:
-    return name == "security.capability" or not name.startswith(("security.", "system."))
+    return name in _COUNTING or not name.startswith(("security.", "system."))
