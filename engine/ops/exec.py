@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from engine.ops.exec_mounts import ExecMounts
     from engine.ops.step_log import StepLog
     from engine.results import Result
-    from engine.sandbox.contract import Step
+    from engine.sandbox.contract import Exit, Step
     from engine.sandbox.devices import Edits
     from engine.sandbox.user import User
 
@@ -101,7 +101,7 @@ class ExecOperation:
     async def _run_on(self, mounts: ExecMounts, context: StepContext) -> None:
         import trio
 
-        from engine.ops.exec_mounts import check_nested, nested, to_step_mount
+        from engine.ops.exec_mounts import Place, check_nested, nested, real_places, to_step_mount
         from engine.ops.looking_around import look_around
         from engine.ops.step_log import StepLog
         from engine.sandbox.private_network import private_network
@@ -122,21 +122,19 @@ class ExecOperation:
             shown = await mounts.others(opened, devices.mounts)
             check_nested(shown)
             inside = nested(shown)
-            places = [(item.dest, item.is_folder) for item, within in zip(shown, inside, strict=True) if not within]
-            places += [(path, False) for path in (HOSTS, RESOLV_CONF)]
+            places = [item.place for item, within in zip(shown, inside, strict=True) if not within]
+            places += [Place(path) for path in (HOSTS, RESOLV_CONF)]
             root, real = await trio.to_thread.run_sync(mounts.mount_root, root_mount, base, places)
             found = iter(real)
-            others = [
-                to_step_mount(item, item.dest if within else next(found))
-                for item, within in zip(shown, inside, strict=True)
-            ]
+            dests = real_places(shown, [None if within else next(found) for within in inside])
+            others = [to_step_mount(item, dest) for item, dest in zip(shown, dests, strict=True)]
             cwd = mounts.working_folder(root, base, self._meta.cwd or "/", shown, user)
             user = replace(user, groups=(*user.groups, *devices.groups))
             step = self._as_step(env, cwd, user, root_mount)
             if context.network is StepNetwork.PRIVATE and step.network is NetMode.UNSET:
                 network = await opened.enter_async_context(private_network(mounts.folder, has_local_names()))
                 step = replace(step, private_network=network)
-            resolver = [replace(file, dest=next(found)) for file in StepFiles(mounts.folder).files(step)]
+            resolver = [replace(file, dest=next(found).path) for file in StepFiles(mounts.folder).files(step)]
             step = replace(step, mounts=(*resolver, *others))
             if context.shell and context.shell.instead_of == self._vertex.digest:
                 await look_around(context, step, root)
@@ -155,6 +153,8 @@ class ExecOperation:
         ended = None
         with trio.move_on_after(math.inf if context.timeout is None else context.timeout):
             ended = await context.runtime().run(step, root, log.write)
+            if ended.memory_limit:
+                log.write(Stream.STDERR, f"bakery: {_memory_hint(ended)}\n".encode())
         log.finish()
         if ended is None:
             raise StepError(
@@ -165,7 +165,7 @@ class ExecOperation:
             )
         if ended.code not in (self._meta.valid_exit_codes or (0,)):
             failure = ExitError(self._command, ended.code, log=log.tail, log_path=log.path)
-            failure.hint = _port_hint(step, log.tail) or hint_for(ended.code)
+            failure.hint = _memory_hint(ended) or _port_hint(step, log.tail) or hint_for(ended.code)
             raise failure
 
     def _as_step(self, env: tuple[str, ...], cwd: str, user: User, root: Mount) -> Step:
@@ -259,6 +259,14 @@ def _port_hint(step: Step, said: bytes) -> str:
     if user_namespace.ids() is Ids.ALL or not on_machine or not _REFUSED_PORT.search(said):
         return ""
     return "ports below 1024 of this machine are root's; with --step-network=private each step has ports of its own"
+
+
+def _memory_hint(ended: Exit) -> str:
+    """What to do where the kernel has ended a process of the step for its memory; empty if it has not."""
+    if not ended.memory_limit:
+        return ""
+    may = f"the {ended.memory_limit:,} bytes" if ended.memory_limit > 0 else "what"
+    return f"out of memory: it needed more than {may} that it may have by `memory` in the target's `resources`"
 
 
 def hint_for(exit_code: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -20,7 +21,7 @@ from engine.llb.ops import NO_OUTPUT, SCRATCH, CacheSharing, Mount, MountType, S
 from engine.ops.context import StepContext
 from engine.ops.step_secrets import agent_paths, secret_value
 from engine.results import LocalTree, Result, Snapshot
-from engine.sandbox.contract import BindMount, TmpfsMount
+from engine.sandbox.contract import OPEN_TO_ALL, BindMount, TmpfsMount
 from engine.sandbox.devices import DeviceMount
 from engine.sandbox.ssh_agent import agent_for, forwarded
 from engine.sandbox.user import User
@@ -46,14 +47,25 @@ class Shown:
     source: Path | None
     readonly: bool = True
     size: int = 0
+    nosuid: bool = False
     noexec: bool = False
     is_shared: bool = False
     is_node: bool = False
 
     @property
-    def is_folder(self) -> bool:
-        """Whether it goes onto a folder."""
-        return self.source is None or self.source.is_dir()
+    def place(self) -> Place:
+        """What it goes onto, if that has to be made. As with BuildKit memory takes over the mode of what is there."""
+        if self.source is None:
+            return Place(self.dest, stat.S_IFDIR | OPEN_TO_ALL)
+        return Place(self.dest, stat.S_IFDIR | 0o755) if self.source.is_dir() else Place(self.dest)
+
+
+@frozen
+class Place:
+    """Somewhere to mount: `mode` as stat(2) gives it."""
+
+    path: str
+    mode: int = stat.S_IFREG | 0o644
 
 
 class ExecMounts:
@@ -94,14 +106,14 @@ class ExecMounts:
         result = self._inputs[item.input]
         return self._imported(result) if isinstance(result, LocalTree) else result
 
-    def mount_root(self, item: Mount, base: Snapshot, places: Sequence[tuple[str, bool]]) -> tuple[Path, list[str]]:
-        """Mounts the root file system with places to mount on (path, is a folder); it, and where they really are."""
+    def mount_root(self, item: Mount, base: Snapshot, places: Sequence[Place]) -> tuple[Path, list[Place]]:
+        """Mounts the root file system with places to mount on; it, and where and what they really are."""
         layer = self._new_layers.enter_context(self._store.new_layer(base))
         tree = self._store.tree(base)
         points = MountPoints(tree)
         for path in _OF_THE_SANDBOX:
             _place_for(path, tree, layer)
-        real = [path if _is_below(path, _OF_THE_SANDBOX) else points.add(path, is_folder=kind) for path, kind in places]
+        real = [place if _is_below(place.path, _OF_THE_SANDBOX) else _added(place, points) for place in places]
         root = self._files.enter_context(self._store.mounted(base, layer, self._store.places(points)))
         if item.output != NO_OUTPUT:
             self._outputs[item.output] = layer
@@ -134,7 +146,9 @@ class ExecMounts:
             ready = await self._open(item, number, opened)
             if ready is not None:
                 shown.append(ready)
-        shown += [Shown(_clean(item.dest), item.source, item.readonly, is_node=item.is_node) for item in devices]
+        shown += [
+            Shown(_clean(item.dest), item.source, item.readonly, nosuid=True, is_node=item.is_node) for item in devices
+        ]
         return sorted(shown, key=lambda item: item.dest.split("/"))
 
     def commit(self, description: str) -> list[Result | None]:
@@ -209,7 +223,9 @@ class ExecMounts:
         if value is None:
             return None
         self.secrets.append(value)
-        return Shown(dest, await trio.to_thread.run_sync(self._secret_file, option, value, number), noexec=True)
+        return Shown(
+            dest, await trio.to_thread.run_sync(self._secret_file, option, value, number), nosuid=True, noexec=True
+        )
 
     def _secret_file(self, option: SecretOpt, value: bytes, number: int) -> Path:
         folder = self.folder / f"secret-{number}"
@@ -237,14 +253,15 @@ class ExecMounts:
         agent = await opened.enter_async_context(agent_for(paths, folder))
         socket = folder / "agent.sock"
         await opened.enter_async_context(forwarded(agent, socket, option.uid, option.gid, option.mode & 0o777))
-        return Shown(dest, socket)
+        return Shown(dest, socket, nosuid=True)
 
 
-def to_step_mount(shown: Shown, dest: str) -> BindMount | TmpfsMount:
+def to_step_mount(shown: Shown, place: Place) -> BindMount | TmpfsMount:
     """What the sandbox is told of a mount."""
+    dest = place.path
     if shown.source is None:
-        return TmpfsMount(dest, shown.size)
-    options = {"nosuid": True, "nodev": not shown.is_node, "noexec": shown.noexec}
+        return TmpfsMount(dest, shown.size, stat.S_IMODE(place.mode))
+    options = {"nosuid": shown.nosuid, "nodev": not shown.is_node, "noexec": shown.noexec}
     return BindMount(shown.source, dest, shown.readonly, **options, is_shared=shown.is_shared, is_node=shown.is_node)
 
 
@@ -269,6 +286,24 @@ def check_nested(shown: Sequence[Shown]) -> None:
 def nested(shown: Sequence[Shown]) -> list[bool]:
     """Whether each mount lies in one that is made before it, where its place is the sandbox's concern."""
     return [_is_below(item.dest, [other.dest for other in shown[:at]]) for at, item in enumerate(shown)]
+
+
+def _added(place: Place, points: MountPoints) -> Place:
+    kind, mode = stat.S_IFMT(place.mode), stat.S_IMODE(place.mode)
+    real = points.add(place.path, is_folder=stat.S_ISDIR(kind), mode=mode)
+    return Place(real, kind | points.mode(real))
+
+
+def real_places(shown: Sequence[Shown], known: Sequence[Place | None]) -> list[Place]:
+    """Where mounts really go: those that lie in another one, whose places are not `known`, go where that one goes."""
+    found: list[Place] = []
+    for item, place in zip(shown, known, strict=True):
+        if place is None:
+            above = max((n for n in range(len(found)) if _is_below(item.dest, [shown[n].dest])), default=0)
+            inside = item.dest[len(shown[above].dest.rstrip("/")) :]
+            place = Place(posixpath.normpath(found[above].path + inside), item.place.mode)
+        found.append(place)
+    return found
 
 
 def _is_shared(item: Mount) -> bool:

@@ -150,7 +150,7 @@ def _mount(mount: BindMount | TmpfsMount) -> Iterator[str]:
         # Always nosuid and nodev; `noexec` stays where the source has it.
         yield from ("--ro-bind" if mount.readonly else "--bind", str(mount.source), mount.dest)
         return
-    yield from ("--perms", "1777")
+    yield from ("--perms", f"{mount.mode:o}")
     if mount.size:
         yield from ("--size", str(mount.size))
     yield from ("--tmpfs", mount.dest)

@@ -60,12 +60,14 @@ class Calls:
 class StepCalls(Calls):
     """Those that end in a step's program.
 
-    `status` is the number of a pipe's end in the new process, to report to; the descriptors above it are free.
+    `status` is the number of a pipe's end in the new process, to report to; the descriptors from `free` on, or else
+    above it, are free.
     """
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, free: int = 0) -> None:
         super().__init__()
         self._status = status
+        self._free = free or status + 1
 
     def report(self, data: bytes | int, size: int) -> None:
         """Writes bytes, or what is at an address, to the status pipe. This fails once the engine is dead."""
@@ -89,7 +91,7 @@ class StepCalls(Calls):
 
         Gives the first of the numbers that nobody uses.
         """
-        kept = self._status + 1
+        kept = self._free
         self.may("dup3", 0, kept, 0)
         self.may("close", 0)
         yield kept + 1

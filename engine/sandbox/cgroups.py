@@ -1,5 +1,7 @@
 """Limits of memory and processors for one step, by a control group of its own, in either version of them.
 
+It is the same for all runtimes: a process of the step joins by open files, before it runs anything of the step.
+
 Files: Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/*.rst of the kernel.
 """
 
@@ -8,15 +10,17 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import posixpath
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import trio
 
 from engine.events import Stream
 from engine.llb.ops import LinuxResources
-from engine.sandbox.contract import Exit, Output, Step
+from engine.sandbox.contract import UNKNOWN, Exit, Output, Step
 
 _ROOT = Path("/sys/fs/cgroup")
 _OWN = Path("/proc/self/cgroup")
@@ -44,14 +48,17 @@ class Limits:
 
 
 @asynccontextmanager
-async def limited(resources: LinuxResources) -> AsyncIterator[Limits]:
-    """Control groups with the limits, as far as this user may make them; gone with the block, when the step is."""
+async def limited(resources: LinuxResources, parent: str = "") -> AsyncIterator[Limits]:
+    """Control groups with the limits, as far as this user may make them; gone with the block, when the step is.
+
+    `parent` is the path of the group, among all of this machine, that they are to be made in; empty for our own.
+    """
     limits = Limits()
     name = f"bakery-{os.getpid()}-{next(_numbers)}"
     try:
-        for controller, files in _wanted(resources).items():
+        for controller, files in _wanted(resources, bool(parent)).items():
             try:
-                _limit(limits, controller, files, name)
+                _limit(limits, controller, files, _parent(controller, parent) / name)
             except OSError as error:
                 limits.refused.append(f"{controller}: {error.strerror}")
         yield limits
@@ -65,14 +72,15 @@ async def limited(resources: LinuxResources) -> AsyncIterator[Limits]:
 
 async def within_limits(step: Step, output: Output, run: Callable[[Sequence[int]], Awaitable[Exit]]) -> Exit:
     """Runs a step within the limits that it asks for; `run` is given the open files by which its processes join."""
-    if step.resources is None:
+    if step.resources is None and not step.cgroup_parent:
         return await run(())
-    async with limited(step.resources) as limits:
+    resources = step.resources or LinuxResources()
+    async with limited(resources, step.cgroup_parent) as limits:
         for refused in limits.refused:
             output(Stream.STDERR, f"bakery: the step is not limited as it should be: {refused}\n".encode())
         ended = await run(limits.processes)
         if ended.code and limits.was_killed():
-            output(Stream.STDERR, b"bakery: the step needed more memory than it may have\n")
+            return replace(ended, memory_limit=resources.memory or UNKNOWN)
         return ended
 
 
@@ -81,8 +89,8 @@ def is_unified() -> bool:
     return (_ROOT / "cgroup.controllers").exists()
 
 
-def _wanted(resources: LinuxResources) -> dict[str, dict[str, str]]:
-    """The files to write, by controller; those of version 2, or of version 1."""
+def _wanted(resources: LinuxResources, everywhere: bool = False) -> dict[str, dict[str, str]]:
+    """The files to write, by controller; those of version 2, or of version 1. `everywhere`: also if there are none."""
     r, new = resources, is_unified()
     found: dict[str, dict[str, str]] = {"memory": {}, "cpu": {}, "cpuset": {}}
     if r.memory:
@@ -104,25 +112,53 @@ def _wanted(resources: LinuxResources) -> dict[str, dict[str, str]]:
         found["cpuset"]["cpuset.cpus"] = r.cpuset_cpus
     if r.cpuset_mems:
         found["cpuset"]["cpuset.mems"] = r.cpuset_mems
-    return {controller: files for controller, files in found.items() if files}
+    if everywhere:
+        found["pids"] = {}
+    return {controller: files for controller, files in found.items() if files or everywhere}
 
 
-def _limit(limits: Limits, controller: str, files: dict[str, str], name: str) -> None:
-    folder = _parent(controller) / name
+def _limit(limits: Limits, controller: str, files: dict[str, str], folder: Path) -> None:
     if folder not in limits.folders:
-        folder.mkdir()
+        _make(folder, controller)
         limits.folders.append(folder)
-        if controller == "cpuset" and not is_unified():  # version 1 takes no process before both are set
-            for file in ("cpuset.cpus", "cpuset.mems"):
-                (folder / file).write_text((folder.parent / file).read_text())
     for file, value in files.items():
         (folder / file).write_text(value)
     if folder / "cgroup.procs" not in [Path(os.readlink(f"/proc/self/fd/{fd}")) for fd in limits.processes]:
         limits.processes.append(os.open(folder / "cgroup.procs", os.O_WRONLY | os.O_CLOEXEC))
 
 
-def _parent(controller: str) -> Path:
-    """Where this process may have groups with a controller. Raises OSError."""
+def _make(folder: Path, controller: str) -> None:
+    folder.mkdir()
+    if controller == "cpuset" and not is_unified():  # version 1 takes no process before both are set
+        for file in ("cpuset.cpus", "cpuset.mems"):
+            (folder / file).write_text((folder.parent / file).read_text())
+
+
+def _parent(controller: str, wanted: str = "") -> Path:
+    """Where this process may have groups with a controller, or the group of all that is `wanted`. Raises OSError."""
+    return _named(controller, wanted) if wanted else _own(controller)
+
+
+def _named(controller: str, wanted: str) -> Path:
+    folder = _ROOT if is_unified() else _ROOT / controller
+    if not folder.exists():
+        raise OSError(errno.ENOENT, "this machine has no such control group")
+    for name in posixpath.normpath("/" + wanted).strip("/").split("/"):
+        _enable(controller, folder)
+        folder /= name
+        if not folder.exists():
+            _make(folder, controller)
+    _enable(controller, folder)
+    return folder
+
+
+def _enable(controller: str, folder: Path) -> None:
+    """Lets groups in a group have limits of a kind. Raises OSError."""
+    if is_unified() and controller not in (folder / "cgroup.subtree_control").read_text().split():
+        (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _own(controller: str) -> Path:
     for line in _OWN.read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if not is_unified() and controller in controllers.split(","):
@@ -130,8 +166,7 @@ def _parent(controller: str) -> Path:
         if is_unified() and not controllers:
             # Beside our own group, not in it: groups with processes have no groups with limits below them.
             parent = (_ROOT / path.lstrip("/")).parent if path != "/" else _ROOT
-            if controller not in (parent / "cgroup.subtree_control").read_text().split():
-                (parent / "cgroup.subtree_control").write_text(f"+{controller}")
+            _enable(controller, parent)
             return parent
     raise OSError(errno.ENOENT, "this machine has no such control group")
 

@@ -14,6 +14,14 @@ Output = Callable[[Stream, bytes], None]
 """Takes what a step writes, as it comes. Called in the engine's thread; returns at once."""
 
 
+UNKNOWN = -1
+"""A limit that somebody else has set."""
+
+
+OPEN_TO_ALL = 0o1777
+"""The mode of /tmp."""
+
+
 @frozen
 class BindMount:
     """A file or folder of this machine, shown at `dest` in the step."""
@@ -32,10 +40,11 @@ class BindMount:
 
 @frozen
 class TmpfsMount:
-    """An empty file system in memory; `size` in bytes, 0 for no limit."""
+    """An empty file system in memory; `size` in bytes, 0 for no limit. Its folder has the mode `mode`."""
 
     dest: str
     size: int = 0
+    mode: int = OPEN_TO_ALL
 
 
 @frozen
@@ -71,6 +80,8 @@ class Exit:
     """How a step ended: its exit code, 128 + N when signal N ended it."""
 
     code: int
+    memory_limit: int = 0
+    """Bytes of memory, or `UNKNOWN`, where the kernel has ended one of its processes for wanting more; else 0."""
 
 
 class Runtime(Protocol):

@@ -90,9 +90,14 @@ def entered(calls: StepCalls, step: Step) -> None:
     _last_calls(calls, step)
 
 
-def container_entry(step: Step, status: int) -> StepCalls:
-    """The same where an OCI runtime has done the mounts."""
-    calls = StepCalls(status)
+def container_entry(step: Step, status: int, groups: range) -> StepCalls:
+    """The same where an OCI runtime has done the mounts.
+
+    `groups` are the numbers, after that of the status pipe, of open files that join control groups.
+    """
+    calls = StepCalls(status, free=groups.stop)
+    for group in groups:
+        calls.must("cannot join a control group", "write", group, "0", 1)
     calls.may("mount", 0, "/proc/sys", 0, MS_REMOUNT | MS_BIND | _SAFE, 0)
     _bound_processes(calls)
     if step.security is not SecurityMode.INSECURE:

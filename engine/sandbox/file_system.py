@@ -139,7 +139,7 @@ def _make_place(calls: StepCalls, mount: BindMount | TmpfsMount, made: Sequence[
 def _mount(calls: StepCalls, mount: BindMount | TmpfsMount, source: int) -> None:
     problem = f"cannot mount on {mount.dest}"
     if isinstance(mount, TmpfsMount):
-        data = "mode=1777" + (f",size={mount.size}" if mount.size else "")
+        data = f"mode={mount.mode:o}" + (f",size={mount.size}" if mount.size else "")
         calls.must(problem, "mount", "tmpfs", mount.dest, "tmpfs", MS_NOSUID | MS_NODEV, data)
         return
     calls.must(problem, "move_mount", source, "", AT_FDCWD, mount.dest, _MOVE_FROM_DESCRIPTOR)

@@ -1,4 +1,4 @@
-"""Steps in an OCI runtime, crun or runc: it makes the namespaces, mounts and control groups.
+"""Steps in an OCI runtime, crun or runc: it makes the namespaces and mounts.
 
 Configuration: https://github.com/opencontainers/runtime-spec/blob/main/config.md
 """
@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import ExitStack
 from io import FileIO
 from pathlib import Path
@@ -18,8 +19,9 @@ import trio
 
 from engine.errors import StepError
 from engine.events import Stream
-from engine.llb.ops import LinuxResources, NetMode, SecurityMode
+from engine.llb.ops import NetMode, SecurityMode
 from engine.sandbox import emulation, process
+from engine.sandbox.cgroups import within_limits
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import CAPABILITIES, DEVICES, MASKED_PATHS, READONLY_PATHS, SHM_SIZE
 from engine.sandbox.entry import NOT_EXECUTABLE, bound_to_parent, container_entry, not_executable, own_capabilities
@@ -45,7 +47,15 @@ class OCIRuntime:
         self._work = work
 
     async def run(self, step: Step, root: Path, output: Output) -> Exit:
-        """Runs a step; see `Runtime.run`. Limits of memory and processors hold where control groups can be written."""
+        """Runs a step; see `Runtime.run`."""
+
+        async def run(groups: Sequence[int]) -> Exit:
+            return await self._run(step, root, output, groups)
+
+        return await within_limits(step, output, run)
+
+    async def _run(self, step: Step, root: Path, output: Output, groups: Sequence[int]) -> Exit:
+        """`groups` are open files that join a control group."""
         emulating = await emulation.emulating(step.architecture)
         if self.name == "crun":
             _hide_second_hierarchy()
@@ -66,16 +76,20 @@ class OCIRuntime:
                     await trio.sleep(_PAUSE)
                 return int(text)
 
-            inside = container_entry(step, _STATUS)
+            joined = range(_STATUS + 1, _STATUS + 1 + len(groups))
+            inside = container_entry(step, _STATUS, joined)
             launcher = _high(files, inside.memory_file())
             status_copy = _high(files, os.dup(status_end.fileno()))
             status_end.close()
             handed = {launcher.fileno(): _LAUNCHER, status_copy.fileno(): _STATUS}
+            handed |= {
+                _high(files, os.dup(group)).fileno(): number for group, number in zip(groups, joined, strict=True)
+            }
             args = [
                 self._binary,
                 "--root",
                 str(bundle / "state"),
-                *self._without_cgroups(step),
+                *(["--cgroup-manager=disabled"] if self.name == "crun" else []),  # it needs none, and cannot always
                 "run",
                 "--bundle",
                 str(bundle),
@@ -97,11 +111,6 @@ class OCIRuntime:
             output(Stream.STDERR, not_executable(step))
         return Exit(code if code >= 0 else 128 - code)
 
-    def _without_cgroups(self, step: Step) -> list[str]:
-        """crun needs no control groups unless something is to be limited; on some machines it cannot make any."""
-        needed = step.resources is not None or step.cgroup_parent
-        return ["--cgroup-manager=disabled"] if self.name == "crun" and not needed else []
-
 
 def _hide_second_hierarchy(unified: Path = Path("/sys/fs/cgroup/unified")) -> None:
     """crun refuses machines with control groups of both versions at once; in our mount namespace there is then one."""
@@ -117,13 +126,11 @@ def configuration(step: Step, root: Path, emulated: bool = False) -> dict[str, A
     namespaces = ["pid", "ipc", "uts", "mount", *(["network"] if step.network is NetMode.NONE else [])]
     linux: dict[str, Any] = {
         "namespaces": [{"type": kind} for kind in namespaces],
-        "resources": _resources(step, insecure),
+        "resources": {"devices": [{"allow": True, "access": "rwm"}] if insecure else _device_rules(step)},
         "maskedPaths": [] if insecure else [*MASKED_PATHS, "/sys/fs/cgroup"],
         "readonlyPaths": [] if insecure else list(READONLY_PATHS),
         "devices": _devices() if insecure else [],
     }
-    if step.cgroup_parent:
-        linux["cgroupsPath"] = f"{step.cgroup_parent}/{root.parent.name}"
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -166,28 +173,11 @@ def _sys(step: Step, insecure: bool, emulated: bool) -> dict[str, Any]:
 
 def _mount(mount: BindMount | TmpfsMount) -> dict[str, Any]:
     if isinstance(mount, TmpfsMount):
-        options = ["nosuid", "nodev", "mode=1777", *([f"size={mount.size}"] if mount.size else [])]
+        options = ["nosuid", "nodev", f"mode={mount.mode:o}", *([f"size={mount.size}"] if mount.size else [])]
         return {"destination": mount.dest, "type": "tmpfs", "source": "tmpfs", "options": options}
     flags = {"nosuid": mount.nosuid, "nodev": mount.nodev, "noexec": mount.noexec}
     options = ["rbind", "ro" if mount.readonly else "rw", *(name for name, is_set in flags.items() if is_set)]
     return {"destination": mount.dest, "type": "bind", "source": str(mount.source), "options": options}
-
-
-def _resources(step: Step, insecure: bool) -> dict[str, Any]:
-    wanted = step.resources or LinuxResources()
-    memory = {"limit": wanted.memory, "swap": wanted.memory_swap}
-    cpu = {
-        "shares": wanted.cpu_shares,
-        "period": wanted.cpu_period,
-        "quota": wanted.cpu_quota,
-        "cpus": wanted.cpuset_cpus,
-        "mems": wanted.cpuset_mems,
-    }
-    found: dict[str, Any] = {"devices": [{"allow": True, "access": "rwm"}] if insecure else _device_rules(step)}
-    for name, values in (("memory", memory), ("cpu", cpu)):
-        if given := {key: value for key, value in values.items() if value}:
-            found[name] = given
-    return found
 
 
 def _device_rules(step: Step) -> list[dict[str, Any]]:

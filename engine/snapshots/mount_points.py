@@ -34,8 +34,10 @@ class MountPoints:
         self._tree = tree
         self._places: dict[str, Place] = {}
 
-    def add(self, path: str, *, is_folder: bool) -> str:
+    def add(self, path: str, *, is_folder: bool, mode: int = 0) -> str:
         """Sees to it that there is something to mount on; the path of it, with no symbolic link in it.
+
+        `mode` is what is made if it is not there, as chmod(2) takes it; 0 for the usual one.
 
         Raises:
             StepError: if there is something of another kind.
@@ -47,8 +49,13 @@ class MountPoints:
             raise StepError(f"cannot mount on {path}: it is {kind} in the file system of the step")
         if entry is None:
             self._parents(real)
-            self._places.setdefault(real, Place(is_folder, 0o755 if is_folder else 0o644))
+            self._places.setdefault(real, Place(is_folder, mode or (0o755 if is_folder else 0o644)))
         return real
+
+    def mode(self, real: str) -> int:
+        """The permissions of a place that was added, as chmod(2) takes them."""
+        entry = self._tree.lstat(real)
+        return self._places[real].mode if entry is None else stat.S_IMODE(entry.mode)
 
     @property
     def key(self) -> tuple[tuple[str, Place], ...]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
-from support.program import REPOSITORY, Program
+from support.ordinary_user import UID, ordinary_user
+from support.program import REPOSITORY, Program, Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
 
@@ -43,6 +48,40 @@ def test_the_monorepo(tmp_path: Path, debian: Path) -> None:
 
     second = program.build("--allow", f"fs.read={debian}")
     assert second.ran == []
+
+    # One line of the Go service: with its cache that package is compiled again, without it what it imports as well.
+    assert len(compiled(first)) > 100
+    source, dockerfile = folder / "ingest/main.go", folder / "ingest/Dockerfile"
+    source.write_text(source.read_text().replace("is not a number", "is no number"))
+    (folder / "ingest/main_test.go").unlink()
+    assert compiled(program.build("ingest", "--allow", f"fs.read={debian}")) == ["example.test/ingest"]
+    dockerfile.write_text(dockerfile.read_text().replace("--mount=type=cache,target=/root/.cache/go-build", ""))
+    assert len(compiled(program.build("ingest", "--allow", f"fs.read={debian}"))) > 100
+
+
+@pytest.mark.network
+def test_an_ordinary_user_builds_the_monorepos_site(debian: Path) -> None:
+    """And what it is linked with: apt, pip and npm as somebody with sub-ids, and a server that tries its settings."""
+    with ordinary_user(sub_ids=True) as someone:
+        folder = someone.folder
+        shutil.copytree(REPOSITORY / "examples/monorepo", folder, ignore=IGNORED, dirs_exist_ok=True)
+        shutil.copytree(debian, folder / ".base")
+        subprocess.run(["chown", "-R", f"{UID}:{UID}", folder], check=True)
+        someone.environ |= _mirrors()
+        built = someone.bakery("build", "--progress=plain", "site")
+        assert built.returncode == 0, built.stderr
+        assert "test is successful" in built.stderr
+        with tarfile.open(folder / "out/site.tar") as image:
+            assert "index.json" in image.getnames()
+
+
+def compiled(run: Run) -> list[str]:
+    """The Go packages that a build compiled for the program, as `go build -v` says."""
+    said = b""
+    for line in run.err.splitlines():
+        if line.startswith("{"):
+            said += b"".join(base64.b64decode(log["data"]) for log in json.loads(line).get("logs") or ())
+    return [line for line in said.decode().splitlines() if re.fullmatch(r"[a-z0-9]+(\.test)?(/[a-zA-Z0-9_.]+)*", line)]
 
 
 def _mirrors() -> dict[str, str]:

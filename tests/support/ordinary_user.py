@@ -36,6 +36,8 @@ class OrdinaryUser:
         self._etc = folder / "etc"
         self.folder = folder / "home"
         self.python = python
+        self.environ: dict[str, str] = {}
+        """Further variables."""
 
     def command(self, *args: str) -> list[str]:
         """What to start, as root, to have it run as the user."""
@@ -45,12 +47,18 @@ class OrdinaryUser:
         """For Python programs with this repository and the packages of this process."""
         paths = os.pathsep.join([str(REPOSITORY), *(path for path in sys.path if "site-packages" in path)])
         kept = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "NO_COLOR": "1"}
-        return {**kept, "HOME": str(self.folder), "BAKERY_ROOT": str(self.folder / "root"), "TMPDIR": str(self.folder)}
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "BAKERY_ROOT": str(self.folder / "root"),
+            "TMPDIR": str(self.folder),
+            **self.environ,
+        }
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Runs a program in the user's folder to its end."""
         command, environment = self.command(*args), self.environment()
-        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=600)
 
     def bakery(self, *args: str) -> subprocess.CompletedProcess[str]:
         """Runs `bakery`."""

@@ -391,6 +391,32 @@ def test_mounts_may_lie_in_each_other_and_in_dev(kitchen: Kitchen) -> None:
     assert kitchen.left(snapshot) == []
 
 
+def test_a_mount_in_one_whose_way_leads_over_a_link_goes_where_that_one_goes(kitchen: Kitchen) -> None:
+    linked = kitchen.step("mkdir -p /a/b /out; ln -s /a /link; echo made > /out/file")
+    inner = bind("/link/b/c/new/file", "/out/file")
+    outer = cache("/link/b/c", "c", CacheSharing.LOCKED)
+    snapshot = kitchen.step("cat /a/b/c/new/file", on=linked, mounts=[inner, outer], inputs=[linked])
+    assert kitchen.said == b"made\n"
+    assert kitchen.left(snapshot) == []
+
+
+def test_memory_takes_over_the_mode_of_the_folder_that_it_covers(kitchen: Kitchen) -> None:
+    """As with BuildKit; it belongs to root all the same."""
+    dests = ("/mine", "/made/here", "/tmp")
+    mounts = [Mount(input=-1, dest=dest, output=-1, mount_type=MountType.TMPFS, tmpfs_opt=TmpfsOpt()) for dest in dests]
+    base = kitchen.step("mkdir /mine; chown 5:6 /mine; chmod 2710 /mine")
+    snapshot = kitchen.step(f"stat -c '%a %u:%g' {' '.join(dests)}", on=base, mounts=mounts)
+    assert kitchen.said.split(b"\n")[:3] == [b"2710 0:0", b"1777 0:0", b"1777 0:0"]
+    assert kitchen.left(snapshot) == []
+
+
+def test_programs_of_another_stage_may_be_set_user_id_as_with_buildkit(kitchen: Kitchen) -> None:
+    mounts = [bind("/m"), cache("/c", "c")]
+    said = kitchen.says("grep -E ' /(m|c) ' /proc/self/mounts", mounts=mounts, inputs=[kitchen.base])
+    assert len(said.splitlines()) == 2
+    assert ("nosuid" in said) is (kitchen.runtime.name == "bubblewrap"), "which knows no other way"
+
+
 def test_a_mount_may_hide_what_the_sandbox_shows(kitchen: Kitchen) -> None:
     made = kitchen.step("echo mine > /hosts")
     snapshot = kitchen.step("cat /etc/hosts", mounts=[bind("/etc/hosts", "/hosts")], inputs=[made])
@@ -733,8 +759,32 @@ def test_a_step_with_a_memory_limit_ends_when_it_needs_more(kitchen: Kitchen) ->
     kitchen.step("head -c 1000 /dev/zero > /x")
     if b"not limited" in kitchen.said:
         pytest.skip("no control groups can be made here")
-    with pytest.raises(ExitError):
+    with pytest.raises(ExitError) as caught:
         kitchen.step("awk 'BEGIN { s = \"x\"; while (length(s) < 200000000) s = s s }'")
-    if kitchen.runtime.name in ("native", "bubblewrap"):
-        assert b"more memory than it may have" in kitchen.said
-        assert not list(Path("/sys/fs/cgroup").glob(f"*/bakery-{os.getpid()}-*"))
+    assert caught.value.hint.startswith("out of memory: it needed more than the 67,108,864 bytes that it may have")
+    assert b"bakery: out of memory" in kitchen.said
+    assert not list(Path("/sys/fs/cgroup").rglob(f"bakery-{os.getpid()}-*"))
+
+
+@pytest.mark.skipif(ids() is not Ids.ALL, reason="a user may make no control groups unless systemd delegates them")
+def test_who_ends_itself_is_not_said_to_need_memory(kitchen: Kitchen) -> None:
+    kitchen.resources = LinuxResources(memory=64 << 20)
+    with pytest.raises(ExitError) as caught:
+        kitchen.step("sh -c 'kill -9 $$'; exit 137")
+    assert "out of memory" not in caught.value.hint
+    assert b"out of memory" not in kitchen.said
+
+
+@pytest.mark.skipif(ids() is not Ids.ALL, reason="a user may make no control groups unless systemd delegates them")
+def test_a_step_may_be_put_into_a_control_group_of_somebody_elses(kitchen: Kitchen) -> None:
+    parent = f"bakery-tests-{os.getpid()}"
+    try:
+        said = kitchen.says("cat /proc/self/cgroup", cgroup_parent=f"../{parent}")
+        if "not limited" in said:
+            pytest.skip("no control groups can be made here")
+        in_it = {line for line in said.splitlines() if f":/{parent}/bakery-{os.getpid()}-" in line}
+        assert any("memory" in line or line.startswith("0::") for line in in_it), said
+    finally:
+        for folder in (*Path("/sys/fs/cgroup").glob(f"*/{parent}"), Path("/sys/fs/cgroup", parent)):
+            if folder.exists():
+                folder.rmdir()
