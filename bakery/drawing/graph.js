@@ -103,6 +103,14 @@ function choose(n) {
   detail.replaceChildren(close, element("h2", node.label), list, ...links("Needs", needs[n]), ...links("Needed by", users[n]));
   boxes[n].classList.add("this");
   mark(new Set([...reached(n, needs), ...reached(n, users)]));
+  uncover(n);
+}
+// What is told of a box takes room from the drawing; the box itself stays in sight.
+function uncover(n) {
+  const over = boxes[n].getBoundingClientRect().right + 16 - canvas.getBoundingClientRect().right;
+  if (over <= 0) return;
+  left -= over;
+  place();
 }
 
 // Pointer and keys.
@@ -149,6 +157,16 @@ document.onkeydown = (event) => {
   if (event.key === "/" && event.target !== find) { event.preventDefault(); find.focus(); }
 };
 window.onresize = place;
+// Paper shows all of it, as large as it goes, wherever one has looked.
+window.onbeforeprint = () => {
+  canvas.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  view.removeAttribute("transform");
+  canvas.classList.remove("far");
+};
+window.onafterprint = () => {
+  canvas.removeAttribute("viewBox");
+  place();
+};
 
 // A drawing that would be too small to read begins where something went wrong, or at its corner; "Fit" shows all of it.
 fit();

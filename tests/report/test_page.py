@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support.build_story import START, cached, done, failing_build, known, said, started
 from support.chromium import visit
+from support.devtools import browser
 
 from bakery.config.target import Project, Target
 from bakery.history.comparison import compare
@@ -162,3 +163,73 @@ def test_chromium_shows_three_thousand_steps(big: RecordedBuild, tmp_path: Path)
     """
     _, messages = visit(page, tmp_path / "profile", script=script)
     assert messages == ["rows 62", "steps 3001"]
+
+
+@pytest.mark.slow
+def test_a_report_is_looked_through_by_hand(failed: RecordedBuild, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(render(failed), encoding="utf-8")
+    with browser(tmp_path / "profile") as seen:
+        seen.open(page)
+        rows = "[...document.querySelectorAll('.row.step')].length"
+        detail = "document.querySelector('#detail').hidden ? '' : document.querySelector('#detail h3').textContent"
+
+        seen.click("#errors .link")
+        assert seen.value(detail) == "[build 1/2] RUN make"
+        seen.click("#detail .shut")
+        assert seen.value(detail) == ""
+
+        before = seen.value(rows)
+        seen.click("#hits")
+        assert seen.value(rows) > before
+        seen.click("#find")
+        seen.write("mkdocs")
+        assert seen.value(rows) == 1
+        seen.click(".row.step .bar")
+        assert "mkdocs" in seen.value(detail)
+
+        wide = "document.querySelector('.sheet').clientWidth"
+        narrow = seen.value(wide)
+        x, y = seen.middle(".row.step")
+        seen.wheel(x, y, -100, control=True)
+        assert seen.value(wide) > narrow * 1.1
+        seen.click("#fit")
+        assert seen.value(wide) == narrow
+
+        seen.click("#log-list summary")
+        assert "cc -c main.c" in seen.until("document.querySelector('#log-list details[open] pre')?.textContent")
+
+        names = "[...document.querySelectorAll('#targets tbody .link')].map((each) => each.textContent).join()"
+        assert seen.value(names) == "api,docs"
+        seen.click("#targets th")
+        assert seen.value(names) == "docs,api", "the last of the alphabet first"
+
+        seen.dark()
+        assert seen.value("getComputedStyle(document.body).backgroundColor") == "rgb(20, 23, 27)"
+        seen.dark("print")
+        assert seen.value("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert seen.printed().startswith(b"%PDF-")
+        assert (seen.complaints, seen.asked) == ([], [page.as_uri()])
+
+
+@pytest.mark.slow
+def test_three_thousand_steps_are_found_and_scrolled_through(big: RecordedBuild, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    page.write_text(render(big), encoding="utf-8")
+    with browser(tmp_path / "profile") as seen:
+        seen.open(page)
+        seen.click("#hits")
+        seen.click("#open")
+        x, y = seen.middle("#chart")
+        seen.wheel(x, y, 2000)
+        seen.click("#find")
+        seen.write("part-2999")
+        assert (
+            seen.value(
+                "[...document.querySelectorAll('.row.step .label')].map((each) => each.textContent).join()"
+            ).count("part-2999")
+            == 1
+        )
+        seen.click(".row.step .label")
+        assert "part-2999" in seen.value("document.querySelector('#detail h3').textContent")
+        assert (seen.complaints, seen.asked) == ([], [page.as_uri()])
