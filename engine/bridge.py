@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from engine.concurrency import in_thread, must_wait
 from engine.digests import sha256
@@ -19,7 +19,7 @@ from engine.sources.contract import Timed
 from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
 from engine.telling import telling
-from engine.tree import Tree, resolve
+from engine.tree import MAX_TEXT, Tree, read_whole, resolve
 from engine.wishes import Wishes
 from engine.workshop import Workshop, build_id
 
@@ -76,19 +76,30 @@ class TreeFiles:
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
 
-    async def read(self, path: str) -> bytes:
+    async def read(self, path: str, limit: int = MAX_TEXT) -> bytes:
         """A file's content."""
-        return await in_thread(self._read, path)
+        return await in_thread(self._read, path, limit)
 
-    def _read(self, path: str) -> bytes:
+    async def head(self, path: str, size: int) -> bytes:
+        """A file's beginning."""
+        return await in_thread(self._head, path, size)
+
+    def _read(self, path: str, limit: int) -> bytes:
+        with self._open(path) as file:
+            return read_whole(file, path, limit)
+
+    def _head(self, path: str, size: int) -> bytes:
+        with self._open(path) as file:
+            return file.read(size)
+
+    def _open(self, path: str) -> BinaryIO:
         place = resolve(self._tree, path)
         entry = self._tree.lstat(place)
         if entry is None:
             raise FileNotFoundError(path)
         if entry.is_dir:
             raise IsADirectoryError(path)
-        with self._tree.open(place) as file:
-            return file.read()
+        return self._tree.open(place)
 
     async def exists(self, path: str) -> bool:
         """Whether the path is there."""

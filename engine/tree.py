@@ -7,6 +7,7 @@ below its root without following symbolic links.
 
 from __future__ import annotations
 
+import errno
 import posixpath
 import stat
 from collections.abc import Mapping, Sequence
@@ -77,6 +78,18 @@ class Tree(Protocol):
         ...
 
 
+MAX_TEXT = 16 << 20
+"""Bytes of a text that is read whole, such as a Dockerfile or /etc/passwd; as many as gRPC puts in a message."""
+
+
+def read_whole(file: BinaryIO, path: str, limit: int = MAX_TEXT) -> bytes:
+    """A file's content. Raises OSError; EFBIG for more than `limit` bytes, which a sparse file has for nothing."""
+    data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit} bytes", path)
+    return data
+
+
 MAX_LINKS = 255
 """How many symbolic links one look-up may follow, as BuildKit's rootpath does."""
 
@@ -99,7 +112,7 @@ def resolve(tree: Tree, path: str, *, follow_last: bool = True) -> str:
             continue
         followed += 1
         if followed > MAX_LINKS:
-            raise OSError(40, "too many levels of symbolic links", path)
+            raise OSError(errno.ELOOP, "too many levels of symbolic links", path)
         target = tree.readlink(here)
         if target.startswith("/"):
             done = "/"

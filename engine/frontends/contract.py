@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from engine.digests import Digest
 from engine.llb.definition import Definition, Edge, Place, Vertex
 from engine.llb.ops import Platform, Range
+from engine.tree import MAX_TEXT
 from engine.values import frozen
 
 ImageConfig = dict[str, Any]
@@ -135,8 +136,17 @@ class ResolvedImage:
 class Files(Protocol):
     """Read access to a small tree, such as a git or http context. Paths are absolute in it and never leave it."""
 
-    async def read(self, path: str) -> bytes:
-        """A file's content; symlinks are followed inside the tree. Raises FileNotFoundError, IsADirectoryError."""
+    async def read(self, path: str, limit: int = MAX_TEXT) -> bytes:
+        """A file's content; symlinks are followed inside the tree.
+
+        Raises:
+            FileNotFoundError, IsADirectoryError: if there is no such file.
+            OSError: if it has more than `limit` bytes.
+        """
+        ...
+
+    async def head(self, path: str, size: int) -> bytes:
+        """The first `size` bytes of a file, fewer where it ends. Raises FileNotFoundError, IsADirectoryError."""
         ...
 
     async def exists(self, path: str) -> bool:

@@ -112,7 +112,8 @@ def _described() -> dict[str, _Device]:
 
 def _read(file: Path) -> dict[str, _Device]:
     try:
-        text = file.read_bytes()[:_MAX_FILE]
+        with file.open("rb") as stream:
+            text = stream.read(_MAX_FILE)
         if file.suffix == ".json":
             document = json.loads(text)
         else:

@@ -5,14 +5,16 @@ The rules are those of `GetExecUser` in opencontainers' libcontainer, which Dock
 
 from __future__ import annotations
 
-from engine.tree import Tree, resolve
+import errno
+
+from engine.tree import Tree, read_whole, resolve
 from engine.values import frozen
 
 _MAX_ID = (1 << 31) - 1
 
 
 class UserNotFoundError(LookupError):
-    """A name that is in no file."""
+    """A name that is in no file, or a file that no name is looked for in."""
 
 
 @frozen
@@ -94,8 +96,10 @@ def _lines(tree: Tree, path: str, fields: int) -> list[list[str]]:
     """The lines of a colon-separated file with at least that many fields; none if there is no such file."""
     try:
         with tree.open(resolve(tree, path)) as file:
-            text = file.read().decode(errors="surrogateescape")
-    except OSError:
+            text = read_whole(file, path).decode(errors="surrogateescape")
+    except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise UserNotFoundError(f"{path} is no list of users or groups: {error.strerror}") from error
         return []
     rows = (line.strip().split(":") for line in text.splitlines() if not line.startswith("#"))
     return [row for row in rows if len(row) >= fields]

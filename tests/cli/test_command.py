@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 
 from bakery.version import VERSION
 
@@ -40,7 +41,7 @@ def bakery(cwd: Path, *arguments: str, python: tuple[str, ...] = (), **env: str)
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
     environ |= {"PYTHONPATH": str(ROOT), "BAKERY_ROOT": str(cwd / "state"), **env}
     command = [sys.executable, *python, "-m", "bakery", *arguments]
-    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 @pytest.fixture
@@ -195,7 +196,14 @@ def test_a_reader_that_goes_away_is_no_error_worth_words(project: Path) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "bakery", "build", "--print"]
     process = subprocess.run(
-        command, cwd=project, env=environ, stdout=write, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        command,
+        cwd=project,
+        env=environ,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
     os.close(write)
     assert process.stderr == ""

@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 from support.program import REPOSITORY
 
 BAKE = 'target "api" {}\ntarget "app" {}\ntarget "web" {}\ngroup "all" { targets = ["api", "app"] }\n'
-PATIENCE = 120.0
 """Seconds after which a shell that says nothing is broken."""
 
 CASES = [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from support.patience import PATIENCE
 
 from bakery.cli.app import VERBS, cli
 from bakery.cli.manual import as_man, as_markdown, commands
@@ -23,7 +24,7 @@ def contexts() -> list[click.Context]:
 def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), **env}
     program = [sys.executable, "-P", "-m", "bakery"]
-    return subprocess.run([*program, *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=60)
+    return subprocess.run([*program, *words], cwd=cwd, env=environ, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def test_every_verb_has_help_that_begins_with_its_line_and_an_example() -> None:

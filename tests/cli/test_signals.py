@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 # The command with an engine that tells of one step and then sleeps; everything around it is the real thing.
@@ -53,7 +54,7 @@ def start(tmp_path: Path, *, ignored: bool = False) -> subprocess.Popen[str]:
 def test_a_signal_ends_a_build_tidily(number: int, code: int, ignored: bool, tmp_path: Path) -> None:
     process = start(tmp_path, ignored=ignored)
     process.send_signal(number)
-    said, complained = process.communicate(timeout=30)
+    said, complained = process.communicate(timeout=PATIENCE)
     assert (process.returncode, said, complained) == (code, "cleaned up\n", "\nERROR: canceled\n")
 
 
@@ -61,5 +62,5 @@ def test_a_question_that_comes_too_early_ends_nothing(tmp_path: Path) -> None:
     process = start(tmp_path)
     process.send_signal(signal.SIGUSR1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 from support.program import REPOSITORY, Program
 
 pytestmark = [
@@ -54,7 +55,7 @@ class Terminal:
         os.close(slave)
         self.seen = ""
 
-    def wait_for(self, text: str, seconds: float = 60) -> None:
+    def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
         """Reads until a text has been seen."""
         deadline = time.monotonic() + seconds
         while text not in self.seen:
@@ -70,7 +71,7 @@ class Terminal:
         """Types a text."""
         os.write(self._master, text.encode())
 
-    def end(self, seconds: float = 60) -> int:
+    def end(self, seconds: float = PATIENCE) -> int:
         """The exit code, once all is read."""
         deadline = time.monotonic() + seconds
         while True:
@@ -83,7 +84,7 @@ class Terminal:
                 break
             self.seen += data.decode()
         os.close(self._master)
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from support.ordinary_user import UID, ordinary_user
+from support.patience import PATIENCE
 from support.program import Program, Run
 
 MISSING = [name for name in ("pasta", "slirp4netns", "ip", "nsenter") if shutil.which(name) is None]
@@ -113,7 +114,7 @@ def build(machine: Machine, program: Program, *options: str, without: tuple[str,
         env={**environment, "BAKERY_ROOT": str(program.root), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )
     return Run(done.returncode, done.stdout, done.stderr)
 
@@ -183,7 +184,7 @@ def test_an_ordinary_user_has_it_as_well(machine: Machine, busybox: Path, connec
             env=user.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
     assert done.returncode == 0, done.stderr
     assert answers(done.stderr) == PRIVATE
@@ -202,7 +203,7 @@ def test_an_ordinary_user_listens_on_ports_that_are_roots_elsewhere(machine: Mac
             command = machine.command(*user.command(*bakery, *options))
             environment = user.environment()
             return subprocess.run(
-                command, cwd=user.folder, env=environment, capture_output=True, text=True, timeout=120
+                command, cwd=user.folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
             )
 
         shared = build_as_user("--step-network=shared")
@@ -224,7 +225,7 @@ def test_it_ends_with_a_bakery_that_is_killed(machine: Machine, program: Program
     assert len(connectors(program.root)) == 1
     process.send_signal(signal.SIGKILL)
     process.wait()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + PATIENCE
     while connectors(program.root):
         assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 from support.program import Program, Run
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
@@ -23,6 +24,9 @@ FROM common
 ARG N
 RUN cat /common; echo $N > /n
 """
+FIRST_FOR_EVER = SLOW.replace(
+    "RUN sleep {seconds};", "RUN --mount=type=cache,target=/c mkdir /c/x && echo for ever && sleep 1000;"
+)
 
 
 @pytest.fixture
@@ -43,7 +47,7 @@ def start(program: Program, target: str, *options: str) -> subprocess.Popen[str]
 
 
 def end(process: subprocess.Popen[str]) -> Run:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=PATIENCE)
     return Run(process.returncode, out, err)
 
 
@@ -57,6 +61,16 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"{text} never began")
 
 
+def wait_for_words(process: subprocess.Popen[str], text: str) -> None:
+    """Reads what a process says until a step says `text`."""
+    assert process.stderr is not None
+    said = b""
+    while text.encode() not in said:
+        line = process.stderr.readline()
+        assert line, f"nobody said {text}"
+        said += b"".join(b64decode(log["data"]) for log in json.loads(line).get("logs") or ())
+
+
 @pytest.mark.parametrize("count", [2, 8])
 def test_processes_at_one_root_run_a_common_step_once(project: Program, count: int) -> None:
     runs = [end(p) for p in [start(project, f"t{n}") for n in range(count)]]
@@ -68,16 +82,16 @@ def test_processes_at_one_root_run_a_common_step_once(project: Program, count: i
 
 
 def test_killing_the_process_that_works_neither_fails_nor_blocks_the_other(project: Program) -> None:
-    write(project, SLOW.format(seconds=3))
+    write(project, FIRST_FOR_EVER)
     first = start(project, "t0")
-    wait_for(first, "RUN sleep")
+    wait_for_words(first, "for ever")
     second = start(project, "t1")
     time.sleep(1)
     first.send_signal(signal.SIGKILL)
     first.communicate()
     run = end(second)
     assert run.code == 0, run.err[-1000:]
-    assert run.ran_times("RUN sleep") == 1
+    assert run.ran_times("sleep 1000") == 1
     assert (project.folder / "out1/n").read_text() == "1\n"
 
 
@@ -188,7 +202,7 @@ def sleepers(seconds: str) -> list[Path]:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.patience import PATIENCE
 from support.program import Program
 from support.registry_server import registry_server
 
@@ -174,7 +175,7 @@ def test_ctrl_c_ends_the_step_and_keeps_what_was_done(project: Program) -> None:
     process = project.start("build", "--progress=plain", start_new_session=True)
     _wait_until(lambda: _running(marker))
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     _wait_until(lambda: not _running(marker))
@@ -188,7 +189,7 @@ def test_a_killed_build_leaves_no_process_and_loses_nothing(project: Program) ->
     process = project.start("build", "--progress=plain")
     _wait_until(lambda: _running(marker))
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     _wait_until(lambda: not _running(marker))
     (project.folder / "Dockerfile").write_text(DOCKERFILE)
     assert project.build().ran_times("RUN echo shared") == 0
@@ -219,7 +220,7 @@ def _running(words: str) -> bool:
     )
 
 
-def _wait_until(holds: object, seconds: float = 30) -> None:
+def _wait_until(holds: object, seconds: float = PATIENCE) -> None:
     assert callable(holds)
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from support.patience import PATIENCE
 from support.program import Program
 
 pytestmark = [pytest.mark.slow, pytest.mark.root]
@@ -41,7 +42,7 @@ class Watched:
         for line in stream:
             self._lines.put(line)
 
-    def until(self, pattern: str, seconds: float = 60) -> str:
+    def until(self, pattern: str, seconds: float = PATIENCE) -> str:
         """Everything up to a line that matches."""
         said = ""
         while not re.search(pattern, said):
@@ -67,7 +68,7 @@ def watching(program: Program, *arguments: str) -> Iterator[Watched]:
         yield watched
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) == 130
+        assert process.wait(timeout=PATIENCE) == 130
         reader.join()
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import trio
+from support.patience import PATIENCE
 
 from engine.locks import file_lock
 
@@ -36,7 +37,7 @@ def test_one_holder_at_a_time_and_no_file_left(tmp_path: Path) -> None:
             inside -= 1
 
     async def main() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE):
             async with trio.open_nursery() as nursery:
                 for _ in range(20):
                     nursery.start_soon(use)
@@ -57,7 +58,7 @@ def test_a_killed_process_gives_its_lock_up(tmp_path: Path) -> None:
                 async with file_lock(path):
                     return False
             holder.send_signal(signal.SIGKILL)
-            with trio.fail_after(20):
+            with trio.fail_after(PATIENCE):
                 async with file_lock(path):
                     return True
             return False

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from support.patience import PATIENCE
 
 from engine.errors import StepError
 from engine.request import Secret
@@ -81,8 +82,13 @@ def test_a_folder_that_is_not_there_is_an_error(read: Read, tmp_path: Path) -> N
 
 def test_a_command_ends_with_the_build(tmp_path: Path) -> None:
     async def give_up() -> None:
-        with trio.move_on_after(0.2):
-            await SecretReader().read(Secret("t", tmp_path, command="echo $$ > pid; exec sleep 1000"))
+        command = "echo $$ > new; mv new pid; exec sleep 1000"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(SecretReader().read, Secret("t", tmp_path, command=command))
+            with trio.fail_after(PATIENCE):
+                while not (tmp_path / "pid").exists():
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
 
     trio.run(give_up)
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()

@@ -150,8 +150,11 @@ class TreeFiles:
 
     root: Path
 
-    async def read(self, path: str) -> bytes:
+    async def read(self, path: str, limit: int = 0) -> bytes:
         return localfile.read(self.root, path)
+
+    async def head(self, path: str, size: int) -> bytes:
+        return localfile.read(self.root, path)[:size]
 
     async def exists(self, path: str) -> bool:
         return localfile.inside(self.root, path).exists()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import trio
+from support.patience import PATIENCE
 
 from bakery.watch.files import changes
 
 
 async def _first(folder: Path, *, deep: bool) -> set[Path]:
     """What is told of a change that is made as soon as the watch has begun."""
-    with trio.fail_after(120):
+    with trio.fail_after(PATIENCE):
         watch = changes([folder], lambda path: path.name != "aside", deep=deep)
         assert await anext(watch) == set()
         for name in ("aside", "sub/file", "file"):

@@ -6,6 +6,8 @@ import errno
 import os
 from pathlib import Path
 
+from engine.tree import read_whole
+
 _MAX_LINKS = 255
 
 
@@ -46,4 +48,4 @@ def read(root: Path, path: str) -> bytes:
     where = inside(root, path)
     handle = os.open(where, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(handle, "rb") as file:
-        return file.read()
+        return read_whole(file, path)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import trio
 from support.faulty_proxy import Answer, Cut, CutUpload, Trick, faulty_proxy
+from support.patience import PATIENCE
 from support.registry_server import RegistryServer, registry_server
 
 from engine import oci
@@ -36,7 +37,7 @@ def push(host: str, name: str, layer: bytes) -> bool:
 
     async def run() -> bool:
         async with Registries(environ={"DOCKER_CONFIG": "/none"}, patience=QUICK) as registries:
-            with trio.fail_after(30):
+            with trio.fail_after(PATIENCE):
                 try:
                     for blob, data in blobs.items():
                         await registries.push_blob(f"{host}/{name}:1", blob, lambda data=data: io.BytesIO(data))  # type: ignore[misc]

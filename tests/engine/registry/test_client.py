@@ -15,6 +15,7 @@ import trio
 import trustme
 from support.faulty_proxy import Answer, Cut, CutUpload, Flip, Silence, Trick, faulty_proxy
 from support.images import layer_tar, skopeo_copy, write_layout
+from support.patience import PATIENCE
 from support.registry_server import RegistryServer, free_port, registry_server
 
 from engine import oci
@@ -40,7 +41,7 @@ T = TypeVar("T")
 
 def run(work: Callable[[Registries], Awaitable[T]], registries: Registries | None = None) -> T:
     async def main() -> T:
-        with trio.fail_after(30):
+        with trio.fail_after(PATIENCE):
             async with registries or client() as opened:
                 return await work(opened)
 

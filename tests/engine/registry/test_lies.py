@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 import trio
+from support.patience import PATIENCE
 
 from engine import oci
 from engine.blobs import BlobStore, CorruptBlob
@@ -28,7 +29,7 @@ from engine.registry.settings import RegistrySettings
 from engine.state import State
 
 T = TypeVar("T")
-QUICK = Patience(attempts=4, first=0.01, longest=0.05, silence=1.0, connect=2.0, asked=60.0)
+QUICK = Patience(attempts=4, first=0.01, longest=0.05, silence=20.0, connect=20.0, asked=60.0)
 BLOB = bytes(range(256)) * 1024
 DESCRIPTOR = oci.describe(BLOB, oci.OCI_LAYER)
 MANIFEST = oci.document_bytes(oci.Manifest(oci.describe(b"{}", oci.OCI_CONFIG), (DESCRIPTOR,)))
@@ -101,7 +102,7 @@ def liar(answers: Callable[[Liar, str, int], Says]) -> Iterator[Liar]:
 def run(work: Callable[[Registries], Awaitable[T]], folder: Path | None = None) -> T:
     async def main() -> T:
         credentials = CredentialStore({"DOCKER_CONFIG": str(folder or "/none")})
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             async with Registries(RegistrySettings(), credentials, QUICK) as registries:
                 return await work(registries)
 
@@ -181,7 +182,7 @@ def test_a_body_without_an_end_is_not_waited_for(place: str) -> None:
     with liar(answers) as said:
         with pytest.raises(RegistryError):
             run(lambda registries: registries.manifest(f"{said.host}/app"))
-        assert given_up.wait(60)
+        assert given_up.wait(PATIENCE)
     assert taken[0] < ENDLESS
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.kitchen import RUNTIMES, Kitchen
+from support.patience import PATIENCE
 
 from engine.sandbox.launcher import Launcher, strings
 
@@ -29,7 +30,6 @@ folder, runtime, user, mark = sys.argv[1:]
 kitchen = Kitchen(Path(folder), runtime)
 kitchen.step("/stubborn", "-", on=kitchen.with_programs({"/stubborn": stubborn(mark)}, 0o4755), user=user)
 """
-PATIENCE = 20.0
 
 
 def stubborn(mark: str) -> Launcher:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 from support.kitchen import RUNTIMES, Kitchen
+from support.patience import PATIENCE
 
 from engine.errors import ExitError, StepError, UnsupportedError
 from engine.llb.ops import CacheOpt, Mount, MountType, Platform, SecretOpt, TmpfsOpt
@@ -273,7 +274,7 @@ def test_processes_and_memory_come_to_an_end_in_the_step_first(kitchen: Kitchen)
 def test_a_daemon_that_ignores_everything_goes_with_its_step(kitchen: Kitchen) -> None:
     mark = f"8{int.from_bytes(os.urandom(3), 'big')}"
     kitchen.step(f"(trap '' TERM HUP INT; setsid sleep {mark} & ) ; true")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while any(mark.encode() in _command(path) for path in Path("/proc").glob("[0-9]*")):
         assert time.monotonic() < deadline, "it is still there"
         time.sleep(0.05)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import trio
 from support.arithmetic import Arithmetic, Graph, fail
+from support.patience import PATIENCE
 from support.shared_numbers import Eager, SharedNumbers
 
 from engine.errors import EngineError
@@ -97,7 +98,7 @@ def services(graph: Graph, noise: dict[str, int], rng: random.Random) -> Arithme
 
 def solve(made: Arithmetic, roots: list[Edge], **options: Any) -> list[int]:
     async def main() -> list[int]:
-        with trio.fail_after(60):
+        with trio.fail_after(PATIENCE):
             return await made.solve(*roots, **options)
 
     return trio.run(main)

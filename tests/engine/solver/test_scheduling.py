@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 from support.arithmetic import Arithmetic, Graph
+from support.patience import PATIENCE
 from trio.testing import MockClock
 
 from engine.errors import EngineError
@@ -231,7 +232,7 @@ def test_a_step_that_never_rests_does_not_keep_others_from_beginning() -> None:
     made = Arithmetic(graph, behaviour={"restless": restless, "last": last})
 
     async def main() -> None:
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE):
             await made.solve(graph.sum("top", graph.sum("restless", source), rest), jobs=2)
 
     trio.run(main)

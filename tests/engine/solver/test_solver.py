@@ -9,6 +9,7 @@ import pytest
 import trio
 from support import arithmetic
 from support.arithmetic import Arithmetic, Graph
+from support.patience import PATIENCE
 
 from engine.errors import EngineError
 from engine.events import Decided, Event, VertexCompleted, VertexStarted
@@ -17,7 +18,7 @@ from engine.llb.definition import Edge
 
 def solve(services: Any, *roots: Edge, **options: Any) -> list[int]:
     async def main() -> list[int]:
-        with trio.fail_after(20):
+        with trio.fail_after(PATIENCE):
             return await services.solve(*roots, **options)
 
     return trio.run(main)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 import pytest
 import trio
+from support.patience import PATIENCE
 from support.registry_server import RegistryServer, registry_server
 
 from engine.blobs import BlobStore
@@ -53,7 +54,7 @@ class Workbench:
         async def main() -> T:
             async with Registries(RegistrySettings(), CredentialStore({"DOCKER_CONFIG": "/none"}), QUICK) as registries:
                 context = SourceContext(self.state, self.snapshots, self.blobs, lambda: registries, self.folders)
-                with trio.fail_after(30):
+                with trio.fail_after(PATIENCE):
                     return await work(context)
 
         return trio.run(main)

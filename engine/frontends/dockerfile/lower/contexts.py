@@ -115,7 +115,7 @@ async def _http_context(bridge: Bridge, url: str, filename: str) -> tuple[State,
     state = sources.http(url, filename=_DOWNLOAD, label=Label(internal("load remote build context")))
     files = await bridge.files(state.define(platforms.host()))
     try:
-        head = await files.read("/" + _DOWNLOAD)
+        head = await files.head("/" + _DOWNLOAD, _TAR_BLOCK)
     except OSError as error:
         raise DefinitionError(f"failed to read downloaded context: {error}") from None
     if not is_archive(head):

@@ -28,6 +28,7 @@ from engine.values import record
 
 KEY = "SOURCE_DATE_EPOCH"
 _WEB = ("http://", "https://")
+_MAX_ARCHIVE = 1 << 30
 _NO_FILES = (b"2", b"3", b"4", b"5", b"6")  # links by name, devices, folders, pipes
 _ONE_ADD = f"{KEY} stage must contain exactly one remote ADD"
 
@@ -131,7 +132,11 @@ class Epochs:
         if not filename:
             return None
         files = await self.bridge.files(Definition({vertex.digest: vertex}, Edge(vertex.digest)))
-        return newest_file(await files.read("/" + filename))
+        try:
+            archive = await files.read("/" + filename, _MAX_ARCHIVE)
+        except OSError as error:
+            raise DefinitionError(f"cannot look for the newest file of {filename}: {error.strerror}") from None
+        return newest_file(archive)
 
 
 def newest_file(archive: bytes) -> int | None:
