@@ -54,6 +54,18 @@ def test_a_dockerfile_that_is_no_file(
     assert "docker-bake.hcl:2," in error
 
 
+def test_a_dockerfile_that_would_fill_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "Dockerfile").open("wb") as file:
+        file.truncate(1 << 40)
+    (tmp_path / "docker-bake.hcl").write_text('target "default" {}\n')
+
+    assert _build(tmp_path, monkeypatch) == 1
+
+    assert "failed to read dockerfile: open Dockerfile: it has more than 16777216 bytes" in capfd.readouterr().err
+
+
 def _build(folder: Path, monkeypatch: pytest.MonkeyPatch, more: str = "") -> int:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("BAKERY_ROOT", str(folder / "root"))
