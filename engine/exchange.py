@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from engine.solver.keys import DefinitionKeys, Facts
 
 _INLINE = "inline"
-TRIES = 6
-"""How often a cache is merged anew because somebody else has written it meanwhile."""
+TRIES = 24
+"""How often a cache is merged anew because somebody else has written it meanwhile: of jobs that go on together, at
+least one is done each time."""
 
 
 class CacheExchange:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from io import BytesIO
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from engine.registry.client import Registries
 
 AT_ONCE = 6
+_SLOWER, _LEAST = 4.0, 0.05
 
 
 class RegistryPlace:
@@ -71,15 +73,33 @@ class RegistryPlace:
         async with self._registries(context) as registries:
             push = _Push(self._reference, image, context, registries)
             await push.blobs()
-            if self._seen is not None:
-                there = await registries.pushed(self._reference) or ""
-                if there not in (self._seen, image.descriptor.digest):
-                    raise CacheChanged(f"somebody else has written {self.name}")
+            began = time.monotonic()
+            await self._check_unchanged(image, registries)
             await push.manifest()
+            if self._seen is not None:
+                # A registry cannot be told to write only if nobody else has: who looked when we did writes now.
+                await wait_for_others(time.monotonic() - began)
+                await self._check_unchanged(image, registries)
         return cache_metadata(image)
+
+    async def _check_unchanged(self, image: CacheImage, registries: Registries) -> None:
+        """Some registries go on for a while to answer with what was there before."""
+        if self._seen is None:
+            return
+        if (await registries.pushed(self._reference) or "") not in (self._seen, image.descriptor.digest):
+            raise CacheChanged(f"somebody else has written {self.name}")
 
     def _registries(self, context: ExportContext) -> AbstractAsyncContextManager[Registries]:
         return registries_for(context, [self._reference], insecure=self._insecure)
+
+
+async def wait_for_others(took: float) -> None:
+    """Until those have written who looked when we did. `took`: seconds that we needed from looking to having written;
+    others may need several times as much.
+    """
+    import trio
+
+    await trio.sleep(max(_LEAST, _SLOWER * took))
 
 
 class _Documents:

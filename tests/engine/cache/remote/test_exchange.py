@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine import oci
+from engine.cache.remote import registry as registry_place
 from engine.digests import sha256
 from engine.errors import DefinitionError, EngineError, UnsupportedError
 from engine.events import Warned
@@ -196,6 +198,45 @@ def test_jobs_that_write_at_the_same_time_all_are_in_the_cache(tmp_path: Path) -
     for job in jobs:
         again = elsewhere(job, f"{job.folder.name} again")
         assert again.build_well(overrides=caches(cache_from=f"type=local,src={tmp_path}/cache")).ran == []
+
+
+def test_jobs_that_look_before_any_of_them_has_written_to_a_registry_all_are_in_the_cache(
+    tmp_path: Path, registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All look, then all write: the last one's cache stands there, and the others notice."""
+    jobs = [Workplace(tmp_path / f"project-{number}", tmp_path / f"root-{number}") for number in range(3)]
+    for number, job in enumerate(jobs):
+        job.write("Dockerfile", f"FROM scratch\nCOPY file /of-{number}\n")
+        job.write("file", "the same\n")
+        job.write("docker-bake.json", json.dumps({"target": {"default": {"output": ["type=cacheonly"]}}}))
+    looked, written = threading.Barrier(len(jobs)), threading.Barrier(len(jobs))
+    met = threading.local()
+    send, wait = registry_place._Push.manifest, registry_place.wait_for_others
+
+    async def sending(push: registry_place._Push) -> None:
+        if not getattr(met, "looked", False):
+            met.looked = True
+            looked.wait(300)
+        await send(push)
+
+    async def waiting(took: float) -> None:
+        if not getattr(met, "written", False):
+            met.written = True
+            written.wait(300)
+        await wait(took)
+
+    monkeypatch.setattr(registry_place._Push, "manifest", sending)
+    monkeypatch.setattr(registry_place, "wait_for_others", waiting)
+    ref = f"{registry.host}/cache:together"
+
+    def export(job: Workplace) -> None:
+        job.build_well(overrides=caches(cache_to=f"type=registry,ref={ref}"))
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        list(pool.map(export, jobs))
+    for job in jobs:
+        again = elsewhere(job, f"{job.folder.name} again")
+        assert again.build_well(overrides=caches(cache_from=f"type=registry,ref={ref}")).ran == []
 
 
 def test_what_is_no_cache_is_written_over(place: Workplace, registry: RegistryServer) -> None:
