@@ -21,6 +21,7 @@ from bakery.config.request import LoadRequest
 from bakery.config.target import Project
 from bakery.console.display import make_display
 from bakery.console.errors import FAILED, INTERRUPTED
+from bakery.console.summary import KEPT
 from bakery.diagnostics import BakeryError
 from bakery.graph.build import BuildOptions, run_build
 from bakery.settings import Settings
@@ -64,6 +65,8 @@ def run(
         result = run_build(project, replace(how, id=recorder.id), listen)
         recorder.finish(result)
         display.finish(result)
+        if not result.failed and not any(target.output or target.cache_to for target in project.targets.values()):
+            display.advise(KEPT)
     collect_garbage(settings, how.root, result)
     if display.fault:
         raise display.fault

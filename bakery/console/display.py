@@ -90,6 +90,8 @@ class Display:
         self._folding: Folding | None = None
         self.columns: Callable[[], int] = lambda: 0
         """How many the screen has now; 0 if there is none, where nobody has to break lines."""
+        self.lively = False
+        """Whether somebody is looking at a terminal."""
         self.palette = Palette()
         """The colours of what is said at the end."""
         self.fault: Exception | None = None
@@ -142,6 +144,11 @@ class Display:
         self._write(highlight(failures(result, self._model, self._colours), self.palette))
         if self._talkative:
             self._write(summary.next_steps(result))
+
+    def advise(self, text: str) -> None:
+        """One line more for somebody who sits in front of a screen; nothing where nobody does."""
+        if self.lively:
+            self._write(text)
 
     def _run(self) -> None:
         pause = PERIOD
@@ -225,6 +232,7 @@ def make_display(
     if mode == "tty":
         display.palette = Palette.of(env, terminal=True)
         display.columns = lambda: _size(stream)[0]
+        display.lively = True
     return display
 
 

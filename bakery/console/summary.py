@@ -15,6 +15,8 @@ WARNINGS_SHOWN = 20
 SLOWEST_SHOWN = 3
 NAMED = 3
 """Failed targets that a suggested command names."""
+KEPT = "next: no output was asked for, so nothing left the cache: give --load, --push or an `output`\n"
+"""For who looks for an image now."""
 WORTH_TELLING = 5.0
 """Seconds from which on a step is called slow."""
 _WORDS = {
