@@ -9,10 +9,10 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from engine.attestations.sbom.licenses import explanations, expression
 from engine.attestations.sbom.package import Package
 
 PREDICATE_TYPE = "https://spdx.dev/Document"
-_LICENSE = re.compile(r"\(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*(?: (?:AND|OR|WITH) \(*[A-Za-z0-9][A-Za-z0-9.+-]*\)*)*")
 _UNSURE = "NOASSERTION"
 
 
@@ -21,7 +21,7 @@ def document(name: str, platform: str, packages: Sequence[Package], created: flo
     listed = [(_id(item), item) for item in packages]
     content = hashlib.sha256("\n".join(f"{i} {p.purl} {p.found_in}" for i, p in listed).encode()).hexdigest()
     root = "SPDXRef-DocumentRoot-Image"
-    return {
+    found = {
         "spdxVersion": "SPDX-2.3",
         "dataLicense": "CC0-1.0",
         "SPDXID": "SPDXRef-DOCUMENT",
@@ -37,6 +37,8 @@ def document(name: str, platform: str, packages: Sequence[Package], created: flo
             *(_relationship(root, "CONTAINS", spdx_id) for spdx_id, _ in listed),
         ],
     }
+    explained = list(explanations(expression(package.license) for package in packages))
+    return found | ({"hasExtractedLicensingInfos": explained} if explained else {})
 
 
 def _root(spdx_id: str, name: str, platform: str) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def _root(spdx_id: str, name: str, platform: str) -> dict[str, Any]:
 
 
 def _package(spdx_id: str, package: Package) -> dict[str, Any]:
-    declared = package.license if _LICENSE.fullmatch(package.license) else ""
+    declared = expression(package.license)
     fields: dict[str, Any] = {
         "SPDXID": spdx_id,
         "name": package.name,

@@ -234,3 +234,26 @@ def test_the_document_is_spdx_and_the_same_for_the_same_packages(tmp_path: Path)
     assert made["packages"][2]["licenseComments"] == "see the file LICENSE"
     contained = {r["relatedSpdxElement"] for r in made["relationships"] if r["relationshipType"] == "CONTAINS"}
     assert contained == set(ids[1:])
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("MIT", "MIT"),
+        ("(MIT OR Apache-2.0) AND GPL-2.0+", "(MIT OR Apache-2.0) AND GPL-2.0+"),
+        ("LGPL-2.1-or-later WITH GCC-exception-3.1", "LGPL-2.1-or-later WITH GCC-exception-3.1"),
+        ("BSD", "LicenseRef-BSD"),
+        ("MIT AND GPLv2+", "MIT AND LicenseRef-GPLv2-or-later"),
+        ("MIT WITH luck", ""),
+        ("(MIT", ""),
+        ("(MIT) OR Zlib)", ""),
+        ("see the file", ""),
+        ("", ""),
+    ],
+)
+def test_licences_are_those_of_the_list_or_explained(said: str, expected: str) -> None:
+    made = document("app", "linux/amd64", [Package("pypi", "c", "2", "pkg:pypi/c@2", "/x", license=said)], 0)
+    assert made["packages"][1]["licenseDeclared"] == (expected or "NOASSERTION")
+    assert made["packages"][1].get("licenseComments", "") == ("" if expected else said)
+    own = [word for word in expected.split() if word.startswith("LicenseRef-")]
+    assert [item["licenseId"] for item in made.get("hasExtractedLicensingInfos", [])] == own
