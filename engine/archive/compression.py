@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, BinaryIO, Protocol
 
@@ -49,6 +50,14 @@ class _Prefixed:
 
     def __init__(self, start: bytes, stream: Readable) -> None:
         self._start, self._stream = start, stream
+        self._fill = filler(stream)
+
+    def fill(self, buffer: memoryview, /) -> int:
+        if not self._start:
+            return self._fill(buffer)
+        start, self._start = self._start[: len(buffer)], self._start[len(buffer) :]
+        buffer[: len(start)] = start
+        return len(start)
 
     def read(self, size: int = -1, /) -> bytes:
         if self._start:
@@ -159,16 +168,30 @@ class _Seekless(io.RawIOBase):
     """A readable as the standard library's file classes want it."""
 
     def __init__(self, stream: Readable) -> None:
-        self._stream = stream
+        self._fill = filler(stream)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any, /) -> int:
-        view = memoryview(buffer)
-        data = self._stream.read(len(view))
-        view[: len(data)] = data
+        return self._fill(memoryview(buffer))
+
+
+def filler(stream: Readable | BinaryIO) -> Callable[[memoryview], int]:
+    """Reads a stream into buffers; it gives how many bytes there are now, 0 at the end.
+
+    Streams that have a `fill` do that themselves, and nothing is copied.
+    """
+    direct: Callable[[memoryview], int] | None = getattr(stream, "fill", None)
+    if direct is not None:
+        return direct
+
+    def copying(buffer: memoryview) -> int:
+        data = stream.read(len(buffer))
+        buffer[: len(data)] = data
         return len(data)
+
+    return copying
 
 
 class Compressor(Protocol):

@@ -212,9 +212,12 @@ def is_header(block: bytes) -> bool:
         stated = _number(block[148:156])
     except ValueError:
         return False
-    # 8 blanks stand in the place of the sum itself. Some old tars summed signed characters.
+    # 8 blanks stand in the place of the sum itself.
     unsigned = sum(block) - sum(block[148:156]) + 256
-    return stated in (unsigned, unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:]))
+    if stated == unsigned:
+        return True
+    # Some old tars summed signed characters.
+    return stated == unsigned - 256 * sum(byte > 127 for byte in block[:148] + block[156:])
 
 
 def _check_range(member: Member) -> None:

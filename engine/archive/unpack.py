@@ -41,7 +41,6 @@ WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 _META = ".wh..wh."
 _Maker = Callable[[], None]
-_Owner = Callable[[int, int], None]
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -178,7 +177,7 @@ class _Unpacker:
                 for piece in reader.data():
                     _write_all(fd, piece)
             self._size += member.size
-            self._own(lambda uid, gid: os.fchown(fd, uid, gid), member)
+            self._own(fd, member)
             # Changing the owner takes setuid bits away, so the mode comes after it; writing took capabilities away.
             os.fchmod(fd, member.mode)
             if member.xattrs:
@@ -261,17 +260,18 @@ class _Unpacker:
 
     def _describe(self, folder: Folder, name: str, member: Member) -> None:
         """Metadata of what cannot be opened. A symbolic link's mode means nothing and cannot be set."""
-        self._own(lambda uid, gid: os.chown(name, uid, gid, dir_fd=folder.fd, follow_symlinks=False), member)
+        self._own(name, member, folder.fd)
         if not stat.S_ISLNK(os.lstat(name, dir_fd=folder.fd).st_mode):
             os.chmod(name, member.mode, dir_fd=folder.fd)
         if member.xattrs:
             _set_xattrs(f"/proc/self/fd/{folder.fd}/{name}", member)
         os.utime(name, ns=(member.mtime_ns, member.mtime_ns), dir_fd=folder.fd, follow_symlinks=False)
 
-    def _own(self, chown: _Owner, member: Member) -> None:
+    def _own(self, at: int | str, member: Member, folder: int | None = None) -> None:
+        """Gives a member its owner: what is open as `at`, or has that name in a folder and is no link to follow."""
         uid, gid = self._owner or (member.uid, member.gid)
         try:
-            chown(uid, gid)
+            os.chown(at, uid, gid, dir_fd=folder, follow_symlinks=folder is None)
         except OSError as error:
             # EPERM: not root. EINVAL: an owner that this user namespace has no number for.
             if error.errno not in (errno.EPERM, errno.EINVAL):
@@ -287,7 +287,7 @@ class _Unpacker:
                 if member is None:
                     self.finish_implicit(fd)
                     continue
-                self._own(lambda uid, gid, fd=fd: os.fchown(fd, uid, gid), member)  # type: ignore[misc]
+                self._own(fd, member)
                 os.fchmod(fd, member.mode)
                 if member.xattrs:
                     _set_xattrs(fd, member)

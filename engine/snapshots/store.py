@@ -130,7 +130,17 @@ class SnapshotStore:
         Raises:
             StateError: if the disk is full or cannot be written to.
         """
-        folder = self._work.make("layer")
+        with self._written(self._work.make("layer"), base) as layer:
+            yield layer
+
+    @contextmanager
+    def coming_layer(self) -> Iterator[NewLayer]:
+        """A new layer over nothing for the files that come with an image. Raises StateError as `new_layer`."""
+        with self._written(self._work.make_apart("layer"), Snapshot()) as layer:
+            yield layer
+
+    @contextmanager
+    def _written(self, folder: Path, base: Snapshot) -> Iterator[NewLayer]:
         layer = NewLayer(self, base, folder)
         try:
             os.mkdir(layer.path)
