@@ -1,8 +1,8 @@
 """A big blob straight from a socket into the thread that unpacks it.
 
 The HTTP client finds out where the blob is (logins, redirects, mirrors) by asking for its first byte. What follows is
-one request of our own for the whole, whose body is read in pieces of a megabyte: handing 64 KiB at a time from the
-event loop to a thread took as long as unpacking them.
+one request of our own for the whole, whose body the kernel puts where the decompressor wants it, a big piece at a time:
+handing 64 KiB at a time from the event loop to a thread took as long as unpacking them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 LEAST = 4 << 20
 """Smaller blobs are not worth a connection of their own."""
-PIECE = 1 << 20
 _TICK = 0.5
 """Seconds after which a silent line is looked up from, to see whether anybody still waits."""
 _MAX_HEAD = 64 << 10
@@ -87,12 +86,11 @@ class DirectBlob:
         self._patience: Patience = repository.transport.patience
         self._socket: socket.socket | None = None
         self._early = b""
-        self._buffer = bytearray(PIECE)
         self._done = 0
         self._fruitless = 0
 
-    def read(self) -> memoryview:
-        """The next bytes, valid until the next call; none at the end.
+    def fill(self, buffer: memoryview) -> int:
+        """The next bytes, as many as fit where the line does not end before; 0 at the end.
 
         Raises:
             RegistryError: if the host is gone for good, or sends something else.
@@ -103,7 +101,7 @@ class DirectBlob:
             try:
                 if self._socket is None:
                     self._open()
-                count = self._receive()
+                count = self._receive(buffer)
             except (OSError, RegistryError) as error:
                 self._cut(error)
                 continue
@@ -114,9 +112,9 @@ class DirectBlob:
             self._fruitless = 0
             if self._done > self._blob.size:
                 raise CorruptBlob(f"{self._address.host} sends more than the {self._blob.size} bytes of the blob")
-            return memoryview(self._buffer)[:count]
+            return count
         self.close()
-        return memoryview(b"")
+        return 0
 
     def close(self) -> None:
         """Ends the connection."""
@@ -124,16 +122,15 @@ class DirectBlob:
             self._socket.close()
             self._socket = None
 
-    def _receive(self) -> int:
+    def _receive(self, buffer: memoryview) -> int:
         """Fills the buffer as far as the line gives at once."""
-        assert self._socket is not None
         if self._early:
-            count = len(self._early)
-            self._buffer[:count], self._early = self._early, b""
+            count = min(len(self._early), len(buffer))
+            buffer[:count], self._early = self._early[:count], self._early[count:]
             return count
-        view, filled = memoryview(self._buffer), 0
-        while filled < len(view) and self._done + filled < self._blob.size:
-            got = self._patiently(view[filled:])
+        filled = 0
+        while filled < len(buffer) and self._done + filled < self._blob.size:
+            got = self._patiently(buffer[filled:])
             if not got:
                 break
             filled += got

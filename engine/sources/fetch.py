@@ -108,7 +108,7 @@ class LayerFetcher:
         failure: SourceError | None = None
         for blob, ways in self._ways(known, progress):
             for way in ways:
-                with self._snapshots.new_layer(Snapshot()) as new:
+                with self._snapshots.coming_layer() as new:
                     try:
                         async with limit, way() as stream:
                             unpacked = await trio.to_thread.run_sync(

@@ -43,6 +43,9 @@ class _Stored:
     def __init__(self, reader: VerifyingReader) -> None:
         self._reader = reader
 
+    def fill(self, buffer: memoryview, /) -> int:
+        return self._reader.readinto(buffer)
+
     def read(self, size: int = -1, /) -> bytes:
         return self._reader.read(READ if size < 0 else size) or b""
 
@@ -98,29 +101,27 @@ class _Arriving:
 
 
 class _Direct:
-    """The same, straight from a socket."""
+    """The same, straight from a socket into the buffer of whoever reads."""
 
     def __init__(self, direct: DirectBlob, keeping: BlobWriter, blob: Descriptor, progress: Progress) -> None:
         self._direct = direct
         self._keeping = keeping
         self._blob = blob
         self._progress = progress
-        self._left = memoryview(b"")
         self._told = 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        if not self._left:
-            piece = self._direct.read()
-            if not piece:
-                return b""
-            self._keeping.write(piece)
+    def fill(self, buffer: memoryview, /) -> int:
+        count = self._direct.fill(buffer)
+        if count:
+            self._keeping.write(buffer[:count])
             if self._keeping.size - self._told >= TELL:
                 self._told = self._keeping.size
                 trio.from_thread.run_sync(self._progress, self._blob.digest, self._told, self._blob.size, False)
-            self._left = piece
-        size = len(self._left) if size < 0 else size
-        data, self._left = self._left[:size], self._left[size:]
-        return bytes(data)
+        return count
+
+    def read(self, size: int = -1, /) -> bytes:
+        buffer = bytearray(READ if size < 0 else size)
+        return bytes(memoryview(buffer)[: self.fill(memoryview(buffer))])
 
     def finish(self) -> None:
         while self.read():

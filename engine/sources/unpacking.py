@@ -1,8 +1,13 @@
-"""Unpacks a layer's blob while verifying it twice: the blob against its digest, the tar against its diff ID."""
+"""Unpacks a layer's blob while verifying it twice: the blob against its digest, the tar against its diff ID.
+
+Two threads share the work. One reads, verifies and decompresses the blob, the other hashes the tar and writes files.
+Each has about half of it, so that a layer that comes alone, or last, keeps two cores busy.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from engine.archive.compression import decompressor
@@ -11,7 +16,9 @@ from engine.archive.tar_reader import Readable
 from engine.archive.unpack import Unpacked, unpack_layer
 from engine.digests import Digest
 from engine.errors import SourceError
+from engine.sources.pipe import Pipe
 from engine.sources.streams import READ, BlobStream
+from engine.values import frozen
 
 
 def unpack_verified(stream: BlobStream, target: Path, diff_id: Digest | None) -> Unpacked:
@@ -24,10 +31,7 @@ def unpack_verified(stream: BlobStream, target: Path, diff_id: Digest | None) ->
         ArchiveError: if it is no proper layer, or the disk would not take it.
     """
     try:
-        tar = _Hashed(decompressor(stream))
-        unpacked = unpack_layer(tar, target)
-        while tar.read(READ):
-            pass
+        tar = _unpack(stream, target)
     except ArchiveError as error:
         if not (isinstance(error.__cause__, OSError) and error.__cause__.errno):
             stream.finish()  # not the disk: if it was the blob that was damaged, this says so
@@ -35,7 +39,49 @@ def unpack_verified(stream: BlobStream, target: Path, diff_id: Digest | None) ->
     stream.finish()
     if diff_id and tar.digest != diff_id:
         raise SourceError(f"a layer's content is {tar.digest}, but its image says {diff_id}: the image is broken")
-    return unpacked
+    return tar.unpacked
+
+
+@frozen
+class _Tar:
+    """A tar that was unpacked."""
+
+    digest: Digest
+    unpacked: Unpacked
+
+
+def _unpack(stream: BlobStream, target: Path) -> _Tar:
+    """Decompresses here, in the thread that may read the stream, and writes files in another."""
+    pipe = Pipe()
+    with ThreadPoolExecutor(1, thread_name_prefix="unpack") as other:
+        files = other.submit(_write_files, pipe, target)
+        try:
+            _decompress(stream, pipe)
+        except BaseException as error:
+            pipe.end(error if isinstance(error, ArchiveError) else _Abandoned())
+            raise
+        pipe.end()
+        return files.result()
+
+
+class _Abandoned(Exception):
+    """The thread that decompresses has ended without an end of the stream."""
+
+
+def _decompress(stream: BlobStream, pipe: Pipe) -> None:
+    plain = decompressor(stream)
+    while piece := plain.read(READ):
+        if not pipe.write(piece):
+            return
+
+
+def _write_files(pipe: Pipe, target: Path) -> _Tar:
+    try:
+        tar = _Hashed(pipe)
+        unpacked = unpack_layer(tar, target)  # which reads to the end
+        return _Tar(tar.digest, unpacked)
+    finally:
+        pipe.leave()
 
 
 class _Hashed:
