@@ -146,6 +146,7 @@ def test_steps_of_a_user_pass_the_tests_of_steps(user: OrdinaryUser, runtime: st
     engine = Path(__file__).parents[1] / "engine"
     tests = [
         str(engine / "ops/test_exec.py"),
+        str(engine / "ops/test_exec_secrets.py"),
         str(engine / "ops/test_devices.py"),
         str(engine / "sandbox/test_escape.py"),
         str(engine / "sandbox/test_death.py"),

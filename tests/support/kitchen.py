@@ -47,6 +47,16 @@ RUNTIMES = [
 """For fixtures: everything that runs steps passes the same tests."""
 
 
+def processes() -> list[str]:
+    lines = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            lines.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+        except OSError:
+            continue
+    return lines
+
+
 class Kitchen:
     """A state folder with a small root file system, and a way to run steps on it."""
 
