@@ -130,7 +130,7 @@ class ExecOperation:
             others = [to_step_mount(item, dest) for item, dest in zip(shown, dests, strict=True)]
             cwd = mounts.working_folder(root, base, self._meta.cwd or "/", shown, user)
             user = replace(user, groups=(*user.groups, *devices.groups))
-            step = self._as_step(env, cwd, user, root_mount)
+            step = replace(self._as_step(env, cwd, user, root_mount), hooks=devices.hooks)
             if context.network is StepNetwork.PRIVATE and step.network is NetMode.UNSET:
                 network = await opened.enter_async_context(private_network(mounts.folder, has_local_names()))
                 step = replace(step, private_network=network)
@@ -226,10 +226,7 @@ class ExecOperation:
             if not context.allowed & {"device", f"device={device.name}"}:
                 name = f"device={device.name}"
                 raise EntitlementError(f"{name} is not allowed", hint=f"allow it with --allow {name}")
-        edits = find_devices(there)
-        if edits.has_hooks:
-            context.log(Stream.STDERR, b"bakery: hooks of the step's devices are not run\n")
-        return edits
+        return find_devices(there)
 
     @property
     def _command(self) -> str:

@@ -13,7 +13,7 @@ import trio
 from engine.errors import StepError, UnsupportedError
 from engine.events import Stream
 from engine.llb.ops import NetMode, SecurityMode
-from engine.sandbox import emulation, process
+from engine.sandbox import emulation, hooks, process
 from engine.sandbox.cgroups import within_limits
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import SHM_SIZE
@@ -45,6 +45,7 @@ class Bubblewrap:
         async def run(groups: Sequence[int]) -> Exit:
             return await self._run(step, root, output, groups)
 
+        hooks.refuse(step.hooks, self.name)
         _check_places(step.mounts)
         return await within_limits(step, output, run)
 

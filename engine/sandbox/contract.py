@@ -48,6 +48,17 @@ class TmpfsMount:
 
 
 @frozen
+class Hook:
+    """A program of this machine for a moment of a step's life (`engine.sandbox.hooks`); `timeout` in seconds, or 0."""
+
+    moment: str
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int = 0
+
+
+@frozen
 class Step:
     """A process to run: all names resolved, nothing left to look up. `env` holds `NAME=value`."""
 
@@ -66,6 +77,7 @@ class Step:
     extra_hosts: tuple[tuple[str, str], ...] = ()
     resources: LinuxResources | None = None
     cgroup_parent: str = ""
+    hooks: tuple[Hook, ...] = ()
     mounts: tuple[BindMount | TmpfsMount, ...] = ()
     """In the order in which they are made; parents before what lies in them."""
     readonly_root: bool = False

@@ -16,6 +16,8 @@ from typing import Any
 
 from engine.errors import StepError
 from engine.llb.ops import CDIDevice
+from engine.sandbox.contract import Hook
+from engine.sandbox.hooks import hook_of
 from engine.values import frozen
 
 FOLDERS = (Path("/etc/cdi"), Path("/var/run/cdi"), Path("/etc/buildkit/cdi"))
@@ -42,14 +44,13 @@ class Edits:
     env: Mapping[str, str] = field(default_factory=dict)
     mounts: tuple[DeviceMount, ...] = ()
     groups: tuple[int, ...] = ()
-    has_hooks: bool = False
+    hooks: tuple[Hook, ...] = ()
 
     def joined(self, other: Edits) -> Edits:
         """These and then others."""
         mounts = {mount.dest: mount for mount in (*self.mounts, *other.mounts)}
         groups = dict.fromkeys((*self.groups, *other.groups))
-        hooks = self.has_hooks or other.has_hooks
-        return Edits({**self.env, **other.env}, tuple(mounts.values()), tuple(groups), hooks)
+        return Edits({**self.env, **other.env}, tuple(mounts.values()), tuple(groups), (*self.hooks, *other.hooks))
 
 
 @frozen
@@ -148,4 +149,4 @@ def _edits(edits: Mapping[str, Any]) -> Edits:
     ]
     env = dict(text.partition("=")[::2] for text in edits.get("env") or ())
     groups = tuple(int(group) for group in edits.get("additionalGIDs") or () if group)
-    return Edits(env, (*nodes, *mounts), groups, bool(edits.get("hooks")))
+    return Edits(env, (*nodes, *mounts), groups, tuple(map(hook_of, edits.get("hooks") or ())))

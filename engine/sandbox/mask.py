@@ -15,8 +15,8 @@ _SHORTEST_LINE = 8
 class Mask:
     """Replaces secret values in a stream that comes in pieces, also where a value is cut in two.
 
-    Where values overlap, as `abcd` and `cdef` do in `abcdef`, they are one to it: nothing of either is shown. It makes no
-    difference in how many pieces the stream comes.
+    Where values overlap, as `abcd` and `cdef` do in `abcdef`, they are one to it: nothing of either is shown. How
+    the stream is cut makes no difference.
     """
 
     def __init__(self, secrets: Iterable[bytes]) -> None:

@@ -28,7 +28,7 @@ import trio
 from engine.errors import StepError, UnsupportedError
 from engine.events import Stream
 from engine.llb.ops import NetMode
-from engine.sandbox import emulation, launcher, process
+from engine.sandbox import emulation, hooks, launcher, process
 from engine.sandbox.calls import StepCalls
 from engine.sandbox.cgroups import is_unified, within_limits
 from engine.sandbox.contract import Exit, Output, Step
@@ -57,6 +57,7 @@ class Native:
         async def run(groups: Sequence[int]) -> Exit:
             return await _run(step, root, output, groups)
 
+        hooks.refuse(step.hooks, self.name)
         return await within_limits(step, output, run)
 
 

@@ -20,7 +20,7 @@ import trio
 from engine.errors import StepError
 from engine.events import Stream
 from engine.llb.ops import NetMode, SecurityMode
-from engine.sandbox import emulation, process
+from engine.sandbox import emulation, hooks, process
 from engine.sandbox.cgroups import within_limits
 from engine.sandbox.contract import BindMount, Exit, Output, Step, TmpfsMount
 from engine.sandbox.defaults import CAPABILITIES, DEVICES, MASKED_PATHS, READONLY_PATHS, SHM_SIZE
@@ -146,6 +146,7 @@ def configuration(step: Step, root: Path, emulated: bool = False) -> dict[str, A
         "hostname": step.hostname,
         "mounts": [*_own_mounts(insecure), _sys(step, insecure, emulated), *(_mount(item) for item in step.mounts)],
         "linux": linux,
+        "hooks": hooks.configuration(step.hooks),
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support.kitchen import RUNTIMES, Kitchen
 
-from engine.errors import EntitlementError, StepError
+from engine.errors import EntitlementError, StepError, UnsupportedError
 from engine.llb.ops import CDIDevice
 from engine.sandbox import devices
 from engine.snapshots.user_namespace import Ids, ids
@@ -77,6 +77,41 @@ def test_a_step_gets_nodes_files_variables_and_groups(kitchen: Kitchen, folder: 
     assert (manual, variables) == ("hot", "one oven")
     assert ids() is Ids.SINGLE or "44" in groups.split()
     assert kitchen.left(snapshot) == []
+
+
+def hooked(folder: Path, **hook: object) -> None:
+    edits = {"hooks": [{"path": "/bin/sh", **hook}]}
+    spec = {"cdiVersion": "0.6.0", "kind": "example.com/lamp", "devices": [{"name": "one", "containerEdits": edits}]}
+    (folder / "lamp.json").write_text(json.dumps(spec))
+
+
+def test_a_hook_is_run_by_runtimes_that_can_and_refused_by_others(kitchen: Kitchen, folder: Path) -> None:
+    told = folder.parent / "told"
+    told.touch()
+    hooked(
+        folder, hookName="createRuntime", args=["sh", "-c", f'(cat; echo; echo "$LIGHT") > {told}'], env=["LIGHT=on"]
+    )
+    lamp = {"op": asking("example.com/lamp=one"), "allowed": ["device"]}
+    if kitchen.runtime.name in ("native", "bubblewrap"):
+        with pytest.raises(UnsupportedError, match="has the createRuntime hook /bin/sh, which the runtime") as caught:
+            kitchen.step("true", **lamp)
+        assert "--runtime=crun" in caught.value.hint
+        assert told.read_text() == ""
+        return
+    kitchen.step("true", **lamp)
+    state, light = told.read_text().splitlines()
+    assert (json.loads(state)["id"].startswith("bakery-"), light) == (True, "on")
+    hooked(folder, hookName="createRuntime", args=["sh", "-c", "exit 5"])
+    with pytest.raises(StepError, match="the sandbox could not be set up: .*hook"):
+        kitchen.step("true", **lamp)
+
+
+def test_a_hook_that_there_is_none_of_is_named(kitchen: Kitchen, folder: Path) -> None:
+    hooked(folder, hookName="someday")
+    with pytest.raises(
+        StepError, match=r"lamp\.json does not describe devices: ValueError: there is no hook called someday"
+    ):
+        kitchen.step("true", op=asking("example.com/lamp=one"), allowed=["device"])
 
 
 @pytest.mark.parametrize(
