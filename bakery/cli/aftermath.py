@@ -35,13 +35,21 @@ def folding(env: Mapping[str, str], names: Sequence[str]) -> Folding | None:
     """What a CI service takes as the beginning and the end of the progress, so that it can be folded."""
     title = f"bakery build {' '.join(names[:5])}{' …' if len(names) > 5 else ''}"
     if env.get("GITHUB_ACTIONS") == "true":
+        import secrets
+
         from bakery.console.ci import github
 
-        return lambda: github.group(title), github.end_group
+        word = secrets.token_hex(16)
+        stop, go_on = github.stop_commands(word), github.go_on_with_commands(word)
+        return Folding(
+            begin=lambda: github.group(title) + stop,
+            end=lambda: go_on + github.end_group() + stop,
+            over=lambda: go_on,
+        )
     if env.get("GITLAB_CI") == "true":
         from bakery.console.ci import gitlab
 
-        return lambda: gitlab.section(title, time.time()), lambda: gitlab.end_section(time.time())
+        return Folding(lambda: gitlab.section(title, time.time()), lambda: gitlab.end_section(time.time()))
     return None
 
 

@@ -18,6 +18,7 @@ from bakery.console.clip import Clip, Limits
 from bakery.console.colours import Palette, highlight, wants_colour
 from bakery.console.model import Model, Step
 from bakery.diagnostics import BakeryError
+from bakery.values import frozen
 from engine.events import Event, Warned
 from engine.request import BuildResult, Outcome
 
@@ -31,7 +32,13 @@ IDLE_PART = 40
 """The display rests so many times as long as it worked, whatever there is to show: 2.5 % of a core."""
 
 
-Folding = tuple[Callable[[], str], Callable[[], str]]
+@frozen
+class Folding:
+    """What a CI service is told before the progress, after it, and when everything is said."""
+
+    begin: Callable[[], str]
+    end: Callable[[], str]
+    over: Callable[[], str] = str
 
 
 class View(Protocol):
@@ -99,13 +106,15 @@ class Display:
 
     def __enter__(self) -> Display:
         if self._folding:
-            self._write(self._folding[0]())
+            self._write(self._folding.begin())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+        if self._folding:
+            self._write(self._folding.over())
 
     def fold(self, folding: Folding | None) -> None:
         """Has the progress, but not what is said after it, put between two marks."""
@@ -165,7 +174,7 @@ class Display:
             self._thread.join()
         self._paint(last=True)
         if self._folding:
-            self._write(self._folding[1]())
+            self._write(self._folding.end())
 
     def _paint(self, last: bool = False) -> None:
         try:

@@ -167,6 +167,12 @@ def test_on_github_the_progress_is_folded_and_failures_are_pointed_at(
     lines = text.splitlines()
     assert lines[0] == "::group::bakery build app"
     assert lines.index("::endgroup::") < lines.index(" app  FAILED       0.0s  0/1 step cached  sha256:1")
+    stop, word = lines[1].rsplit("::", 1)
+    assert (stop, len(word)) == ("::stop-commands", 32)
+    said_ = [line for line in lines if line.startswith("::")]
+    wanted = ["::group::bakery build app", lines[1], f"::{word}::", "::endgroup::", lines[1], f"::{word}::"]
+    assert said_[:-1] == wanted, "all that a step may have said is between the two"
+    assert lines.index("ERROR: target app: failed to solve: " + lines[-1].partition("failed::")[2]) < len(lines) - 2
     assert lines[-1].startswith("::error title=target app failed::process ")
     assert (tmp_path / "summary.md").read_text().startswith("## bakery: 1 of 1 target failed\n")
     assert 'failures="1"' in (tmp_path / "junit.xml").read_text()

@@ -52,6 +52,16 @@ def end_group() -> str:
     return "::endgroup::\n"
 
 
+def stop_commands(word: str) -> str:
+    """From here on nothing that a step says is taken for a command (GitHub finds `##[…]` anywhere in a line)."""
+    return f"::stop-commands::{word}\n"
+
+
+def go_on_with_commands(word: str) -> str:
+    """Until here. Whoever does not know the word cannot say it."""
+    return f"::{word}::\n"
+
+
 def summary(result: BuildResult, warnings: Sequence[Warned], slowest: Sequence[tuple[str, float]], build: str) -> str:
     """The summary of a step, in Markdown, no larger than GitHub takes."""
     parts = [_head(result, build), _table(result.targets.values())]
