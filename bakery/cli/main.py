@@ -35,7 +35,11 @@ def command() -> int:
         sys.stdout.write(f"bakery {VERSION}\n")
         return _flushed(0)
     terminated = _interrupt_on_terminate()
-    code = _flushed(_run())
+    try:
+        code = _flushed(_run())
+    except KeyboardInterrupt:  # while what answers it was being imported, or had begun to
+        sys.stderr.write("\nERROR: canceled\n")
+        code = _INTERRUPTED
     return _TERMINATED if terminated and code == _INTERRUPTED else code
 
 

@@ -64,3 +64,27 @@ def test_a_question_that_comes_too_early_ends_nothing(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
+
+
+EARLY = """
+import signal, sys
+
+class Impatient:
+    def find_spec(self, name, path, target=None):
+        if name == "click":
+            signal.raise_signal(signal.NUMBER)
+
+sys.meta_path.insert(0, Impatient())
+from bakery.cli.main import main
+sys.argv = ["bakery", "build"]
+main()
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_that_comes_before_anything_else_shows_no_traceback(name: str, code: int) -> None:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", EARLY.replace("NUMBER", name)], env=environ, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "\nERROR: canceled\n")
