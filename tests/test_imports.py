@@ -101,6 +101,13 @@ def line_of(module: str) -> int | None:
     return None
 
 
+def test_the_page_on_architecture_lists_the_same_lines() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    rows = re.findall(r"^[1-9]\. .*(?:\n {3}.*)*", page.partition("imports point down this list")[2], re.MULTILINE)
+    told = [{f"engine.{name}" for name in re.findall(r"`([a-z_.]+)`", row)} for row in rows[: len(LINES)]]
+    assert told == LINES
+
+
 def test_the_engine_never_imports_bakery() -> None:
     found = [(m, i) for m, path in modules("engine") for i in imports(path, m) if i.split(".")[0] == "bakery"]
     assert not found
