@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from engine.request import Secret
 MAX_SECRET = 500 << 10
 """Bytes; BuildKit's limit."""
 _SHELL = "/bin/sh"
+_PATIENCE = 5.0
+"""Seconds that a command has to end when it is told to."""
 
 
 class SecretReader:
@@ -86,6 +89,7 @@ async def _run(id: str, command: str, folder: Path | None) -> bytes:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     check=False,
+                    deliver_cancel=_end,
                 )
             )
             assert process.stdout is not None
@@ -104,6 +108,14 @@ async def _run(id: str, command: str, folder: Path | None) -> bytes:
     if not value:
         raise StepError(f"secret {id}: its command `{command}` wrote nothing", hint=hint)
     return value
+
+
+async def _end(process: trio.Process) -> None:
+    """Asks a program to end, and makes it end if it does not."""
+    with suppress(OSError):
+        process.terminate()
+        await trio.sleep(_PATIENCE)
+        process.kill()
 
 
 def _ending(code: int) -> str:

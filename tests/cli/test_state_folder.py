@@ -44,7 +44,7 @@ COMMANDS = [
     "du",
     "doctor",
     "explain app",
-    "export app --to type=oci,dest=app.tar",
+    "export app --output type=oci,dest=app.tar",
     "graph app -o graph.svg",
     "history ls",
     "history show",
