@@ -54,6 +54,10 @@ def _mistakes(target: Target, found: tuple[Export, ...]) -> Iterator[Diagnostic]
             message, hint = error.message, error.hint
         if message:
             yield Diagnostic(f"target {target.name}: {message}", "", target.span_of("output"), hint=hint)
+        elif _annotates_an_index(export) and not _makes_an_index(target, export):
+            place = target.span_of("annotations" if target.annotations else "output")
+            summary = f"target {target.name}: annotation of an index, but the output has one platform and so no index"
+            yield Diagnostic(summary, "", place, hint="annotate the manifest, or set several platforms")
 
 
 def _does_not_fit(target: Target, export: Export) -> tuple[str, str]:
@@ -66,6 +70,18 @@ def _does_not_fit(target: Target, export: Export) -> tuple[str, str]:
     if attested and export.attributes.get("oci-mediatypes") == "false":
         return 'attestations cannot be exported with "oci-mediatypes=false"', "leave out one of the two"
     return "", ""
+
+
+def _annotates_an_index(export: Export) -> bool:
+    return any(key.startswith("annotation-index") for key in export.attributes)
+
+
+def _makes_an_index(target: Target, export: Export) -> bool:
+    """Whether an output of several images, or of one with statements about it, can come of this."""
+    if len(target.platforms) > 1 or target.combine or "BUILDKIT_MULTI_PLATFORM" in target.args:
+        return True
+    inline = export.type == "image" or "attestation-inline" in export.attributes
+    return any(inline or not attest.inline_only for attest in attests(target))
 
 
 def _is_stdout(export: Export) -> bool:

@@ -39,6 +39,7 @@ def target(name: str, *outputs: OutputEntry, **fields: object) -> Target:
             'attestations cannot be exported with "oci-mediatypes=false"',
         ),
         (target("a", OutputEntry("image", attrs={"oci-mediatypes": "false", "oci-artifact": "true"})), "exclude"),
+        (target("a", OutputEntry("oci", "x.tar"), annotations=("index:a=b",)), "one platform and so no index"),
         (target("a", OutputEntry("tar", "-"), OutputEntry("oci", "-")), "multiple outputs configured to write to std"),
     ],
 )
@@ -47,6 +48,15 @@ def test_what_cannot_be_written(tmp_path: Path, made: Target, message: str) -> N
     with pytest.raises(BakeryError, match="target a: |multiple") as caught:
         check_outputs(project(made), tmp_path)
     assert message in str(caught.value)
+
+
+def test_annotations_of_an_index_are_for_those_that_there_will_be(tmp_path: Path) -> None:
+    archive, image, index = OutputEntry("oci", "x.tar"), OutputEntry("image"), ("index:a=b",)
+    several = target("several", archive, annotations=index, platforms=("linux/amd64", "linux/arm64"))
+    attested = target("attested", archive, annotations=index, attest=(PROVENANCE,))
+    unasked = target("unasked", image, annotations=index)
+    made = target("made", archive, annotations=index, args={"BUILDKIT_MULTI_PLATFORM": "1"})
+    check_outputs(project(several, attested, unasked, made), tmp_path)
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
