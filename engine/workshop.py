@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,19 +106,20 @@ class Workshop:
         }
         began: dict[Digest, float] = {}
 
-        def tell(folder: Path, size: int) -> None:
-            now, vertex = time.time(), sources[folder]
+        def tell(vertex: Digest, size: int) -> None:
+            now = time.time()
             if vertex not in began:
                 began[vertex] = now
                 self._listener(VertexStarted(vertex, now))
             self._listener(Status(vertex, "reading files", size, 0, began[vertex], now))
 
-        reading = self._house.contents.reading
-        reading.tell, before = tell, reading.tell
+        told = self._house.contents.reading.told
+        told.update({folder: partial(tell, vertex) for folder, vertex in sources.items()})
         try:
             yield
         finally:
-            reading.tell = before
+            for folder in sources:
+                told.pop(folder, None)
             for vertex in began:
                 self._listener(VertexCompleted(vertex, time.time()))
 

@@ -30,13 +30,13 @@ _FEW, _PIECE = 1000, 1 << 16
 
 
 class Reading:
-    """What is read of all folders of a build. Once that is much, `tell` is called now and then with a folder, and with
+    """What is read of all folders of a build. Once that is much, whoever is in `told` for a folder is now and then told
     how many bytes of it were read.
     """
 
     def __init__(self) -> None:
-        self.tell: Callable[[Path, int], object] = _to_nobody
-        self._done, self._told = 0, 0
+        self.told: dict[Path, Callable[[int], object]] = {}
+        self._done, self._last = 0, 0
         self._bytes: Counter[Path] = Counter()
 
     def begin(self, folder: Path, size: int) -> None:
@@ -44,15 +44,12 @@ class Reading:
         done = self._done + 1 + size // _PIECE
         if done > _FEW:
             must_wait()
-            if not self._told or done > self._told + _FEW:
-                self._told = done
-                self.tell(folder, self._bytes[folder])
+            tell = self.told.get(folder)
+            if tell is not None and (not self._last or done > self._last + _FEW):
+                self._last = done
+                tell(self._bytes[folder])
         self._done = done
         self._bytes[folder] += size
-
-
-def _to_nobody(folder: Path, size: int) -> None:
-    pass
 
 
 class KnownFiles:
