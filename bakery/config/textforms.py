@@ -21,6 +21,15 @@ def parse_bool(text: str) -> bool:
     raise ValueError(f'strconv.ParseBool: parsing "{text}": invalid syntax')
 
 
+def yaml_bool(text: str) -> bool:
+    """A truth as Compose reads it: the words of YAML 1.1. Raises ValueError with the peer's wording."""
+    if text.lower() in ("true", "y", "yes", "on"):
+        return True
+    if text.lower() in ("false", "n", "no", "off"):
+        return False
+    raise ValueError(f"invalid boolean: {text}")
+
+
 def csv_fields(line: str) -> list[str]:
     """The fields of one CSV line, quotes doubled inside quoted fields. Raises ValueError on an empty or broken line."""
     if line == "":

@@ -7,6 +7,7 @@ Compose's reader takes them for: `yes` and `on` are text; `0o17`, `017` and `1_0
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -212,8 +213,9 @@ def _plain(text: str) -> Any:
         return text
     whole = _INT.fullmatch(text.replace("_", "")) if len(text) < 1000 else None
     if whole is not None:
-        return int(whole[1] + whole[whole.lastgroup or "d"], _BASES[whole.lastgroup or "d"])
-    if len(text) < 1000 and _FLOAT.fullmatch(text):
+        number = int(whole[1] + whole[whole.lastgroup or "d"], _BASES[whole.lastgroup or "d"])
+        return number if number or first != "-" else -0.0
+    if len(text) < 1000 and _FLOAT.fullmatch(text) and not math.isinf(float(text)):
         return float(text)
     return text
 

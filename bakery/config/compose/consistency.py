@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bakery.config.textforms import parse_bool
+from bakery.config.textforms import yaml_bool
 from bakery.config.yaml_nodes import YamlNode, plain_text
 from bakery.diagnostics import Diagnostic, Span
 
@@ -33,7 +33,7 @@ def is_external(secret: YamlNode) -> bool:
     if node is None or node.value is None:
         return False
     try:
-        return node.is_map or parse_bool(plain_text(node) or "false")
+        return node.is_map or yaml_bool(plain_text(node) or "false")
     except ValueError:
         return False
 

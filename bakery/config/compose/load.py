@@ -14,6 +14,7 @@ from bakery.config.compose.schema import validate
 from bakery.config.compose.services import Project, service_draft, target_name
 from bakery.config.draft import TargetDraft
 from bakery.config.target import Group
+from bakery.config.textforms import clean_path, yaml_bool
 from bakery.config.yaml_nodes import YamlNode, plain_text
 from bakery.diagnostics import BakeryError, Diagnostic
 
@@ -105,11 +106,23 @@ def _environments(model: Model, env: Mapping[str, str]) -> dict[str, dict[str, s
 
 def _env_file(node: YamlNode, env: Mapping[str, str], model: Model) -> Mapping[str, str]:
     path_node = node.value.get("path") if node.is_map else node
-    required = node.value.get("required") if node.is_map else None
+    if node.is_map and (form := node.value.get("format")) is not None and plain_text(form):
+        hint = "values are read as in .env files where no format is given"
+        raise BakeryError.of(f'unsupported env_file format "{plain_text(form)}"', "", form.span, hint)
     path = (plain_text(path_node) if path_node is not None else None) or ""
     file = model.read(path)
     if file is not None:
         return parse_dotenv(file, env)
-    if required is not None and plain_text(required) == "false":
+    if node.is_map and not _required(node):
         return {}
-    raise BakeryError.of(f"env file {path} not found", "", node.span, "`required: false` lets it be missing")
+    raise BakeryError.of(
+        f"env file {clean_path(path)} not found", "", node.span, "`required: false` lets it be missing"
+    )
+
+
+def _required(node: YamlNode) -> bool:
+    required = node.value.get("required")
+    try:
+        return required is None or yaml_bool(plain_text(required) or "true")
+    except ValueError as error:
+        raise BakeryError.of("env_file.required", str(error), required.span) from None

@@ -15,7 +15,7 @@ from bakery.config.entries import PARSERS, attest_of, parse_attest
 from bakery.config.finish import parse_size
 from bakery.config.paths import is_local
 from bakery.config.target import AttestEntry, SecretEntry, SSHEntry
-from bakery.config.textforms import clean_path, parse_bool
+from bakery.config.textforms import clean_path, parse_bool, yaml_bool
 from bakery.config.yaml_nodes import YamlNode, plain_text
 from bakery.diagnostics import BakeryError, Diagnostic, Severity
 
@@ -221,7 +221,7 @@ def _words(node: YamlNode) -> list[str]:
 
 
 def _bool(node: YamlNode) -> bool:
-    return parse_bool(plain_text(node) or "false")
+    return yaml_bool(plain_text(node) or "")
 
 
 def _entries(key: str, node: YamlNode) -> list[Any]:
@@ -268,12 +268,12 @@ def _ssh(node: YamlNode) -> list[SSHEntry]:
     return sorted(entries, key=lambda entry: entry.id)
 
 
-def _size(node: YamlNode) -> str:
+def _size(node: YamlNode) -> str | None:
     text = plain_text(node) or ""
     size = parse_size(text)
     if size is None:
         raise ValueError(f'invalid size "{text}"')
-    return shown_size(size)
+    return shown_size(size) if size else None
 
 
 def shown_size(size: int) -> str:
