@@ -168,12 +168,14 @@ window.onafterprint = () => {
   place();
 };
 
-// A drawing that would be too small to read begins where something went wrong, or at its corner; "Fit" shows all of it.
+// A drawing that would be too small to read begins where something went wrong, or with its first box, at the left;
+// "Fit" shows all of it.
 fit();
 if (scale < FAR) {
   const wrong = nodes.findIndex((node) => node.state === "failed");
+  const starts = boxes.map((box) => box.getBBox().x), start = Math.min(...starts);
   scale = 0.8;
-  left = top_ = 0;
-  if (wrong >= 0) show(wrong);
+  show(wrong >= 0 ? wrong : starts.indexOf(start));
+  if (wrong < 0) left = 24 - start * scale;
   place();
 }

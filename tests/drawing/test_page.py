@@ -93,6 +93,7 @@ def test_three_thousand_steps_of_two_hundred_targets_can_be_read(tmp_path: Path)
         page = shown(seen, chain(200, 15), tmp_path)
         assert seen.value("document.querySelectorAll('.node').length") == 3201
         assert seen.value("canvas.classList.contains('far')") is False
+        assert seen.middle(".node[data-n='0']")[0] < 200, "it begins with the base of all"
         seen.click("#find")
         seen.write("app-199 part-14")
         seen.key("Enter")
