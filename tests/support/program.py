@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
-TIMEOUT = 600
+TIMEOUT = 1800
+"""Seconds after which a run has hung: the monorepo of the examples installs compilers, on a machine with much else to do."""
 
 
 @dataclass(frozen=True)
