@@ -13,7 +13,7 @@ from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT = 1800
-"""Seconds after which a run has hung: the monorepo of the examples installs compilers, on a machine with much else to do."""
+"""Seconds after which a run has hung: the monorepo of the examples installs compilers, on busy machines as well."""
 
 
 @dataclass(frozen=True)
