@@ -110,7 +110,8 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _width(node: Node) -> float:
-    return min(len(node.label), _LONGEST) * _LETTER + 24 + (26 if node.shared else 0)
+    badge = 12 + 7 * len(f"×{len(node.owners)}") if node.shared else 0
+    return min(len(node.label), _LONGEST) * _LETTER + 24 + badge
 
 
 def _box(node: Node, number: int, left: float, middle: float, width: float) -> str:
