@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,7 +17,7 @@ from support.kitchen import RUNTIMES, Kitchen
 from support.patience import PATIENCE
 
 from engine.errors import ExitError, StepError, UnsupportedError
-from engine.llb.ops import CacheOpt, Mount, MountType, Platform, SecretOpt, TmpfsOpt
+from engine.llb.ops import CacheOpt, Mount, MountType, NetMode, Platform, SecretOpt, TmpfsOpt
 from engine.ops import exec_mounts
 from engine.request import Secret
 from engine.sandbox import emulation, entry, launcher
@@ -215,6 +216,41 @@ def test_nothing_of_the_machine_is_within_reach(kitchen: Kitchen, tmp_path: Path
     done = verdicts(kitchen.says(program))
     assert len(done) == len(attempts)
     assert [attempts[int(number)] for number, code in done.items() if code == "0"] == []
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the numbers are those of x86-64")
+def test_sockets_with_abstract_names_are_those_of_the_network(kitchen: Kitchen) -> None:
+    """They lie in no file system, so what a step may not reach of them it must have no network for, or another one."""
+    name = f"\0bakery-tests-{os.getpid()}"
+    address = (1).to_bytes(2, "little") + name.encode()
+    program = Launcher()
+    program._machine = replace(program._machine, calls={**program._machine.calls, "connect": 42})
+    program.call("socket", 1, 1, 0, failure=DENIED + 1)
+    program.call("connect", 3, address, len(address), failure=DENIED)
+    program.call("exit_group", 0)
+    programs = kitchen.with_programs({"/connect": program})
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(name)
+        listening.listen()
+        assert kitchen.says("/connect; echo $?", on=programs) == "0\n"
+        alone = kitchen.says("/connect; echo $?", on=programs, op={"network": NetMode.NONE})
+        assert alone == f"{DENIED}\n"
+
+
+def test_another_steps_memory_is_not_ones_own(kitchen: Kitchen) -> None:
+    async def main() -> bytes:
+        async with trio.open_nursery() as nursery:
+            keep = "echo correct horse > /dev/shm/kept; echo go; sleep 30"
+            nursery.start_soon(lambda: kitchen.run(keep))
+            while b"go" not in kitchen.said:
+                await trio.sleep(0.01)
+            await kitchen.run("ls /dev/shm /dev/mqueue; cat /dev/shm/* /proc/sysvipc/shm; true")
+            nursery.cancel_scope.cancel()
+        return kitchen.said
+
+    said = trio.run(main)
+    assert b"kept" not in said
+    assert b"horse" not in said
 
 
 def test_no_file_of_this_process_is_open_in_a_step(kitchen: Kitchen) -> None:
