@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -28,20 +28,6 @@ async def file_lock(path: Path) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
-@asynccontextmanager
-async def try_file_lock(path: Path) -> AsyncIterator[bool]:
-    """Holds the lock file at `path` if nobody else does; whether that is so. Never waits."""
-    descriptor = _try_acquire(path)
-    if descriptor is None:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        _remove(path)
-        os.close(descriptor)
-
-
 @contextmanager
 def lock_now(path: Path) -> Iterator[bool]:
     """Holds the lock file if nobody else does: whether that is so. For those who need not wait."""
@@ -61,7 +47,7 @@ async def _acquire(path: Path) -> int:
         descriptor = _try_acquire(path)
         if descriptor is not None:
             return descriptor
-        await wait_until_free(path)
+        await _wait_until_free(path)
 
 
 def _try_acquire(path: Path) -> int | None:
@@ -80,9 +66,9 @@ def _try_acquire(path: Path) -> int | None:
         os.close(descriptor)
 
 
-async def wait_until_free(path: Path) -> None:
-    """Returns when the lock was free for a moment. The waiting thread has a descriptor of its own, so that it may be
-    left behind when the wait is cancelled."""
+async def _wait_until_free(path: Path) -> None:
+    """Returns when the lock was free for a moment. The waiting thread has a descriptor of its own, for it may be left
+    behind."""
 
     def wait() -> None:
         try:
@@ -94,6 +80,11 @@ async def wait_until_free(path: Path) -> None:
         finally:
             os.close(descriptor)
 
+    await waiting_thread(wait)
+
+
+async def waiting_thread(wait: Callable[[], None]) -> None:
+    """Calls a function that only waits for a lock, in a thread that is left behind when the wait is cancelled."""
     await trio.to_thread.run_sync(wait, abandon_on_cancel=True, limiter=shared_limiter("locks", _WAITERS))
 
 

@@ -9,7 +9,7 @@
       work/             what is being written; anything here without a living owner is rubbish
       mounts/           cache mounts
       logs/             full logs of steps
-      locks/            lock files shared by the processes that use this folder
+      locks/            lock files shared by the processes that use this folder; `keys` has a byte for each cache key
       spare             space that nobody uses, so that there is some to make room with when the disk is full
       damaged           there while the database is known to be damaged: whoever opens the folder next mends it
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,8 +19,9 @@ from engine.concurrency import in_thread
 from engine.digests import Digest, sha256
 from engine.errors import EngineError
 from engine.events import Event, LogChunk, Status, Stream, VertexCompleted, VertexStarted, Warned
+from engine.key_locks import KeyLocks
 from engine.llb.definition import Vertex
-from engine.locks import try_file_lock, wait_until_free
+from engine.locks import waiting_thread
 from engine.ops.context import StepContext
 from engine.ops.contract import CacheMap, Operation, Selection
 from engine.ops.opening import open_operation, reads_inputs
@@ -54,6 +55,7 @@ class Workshop:
         self._resolved: dict[Digest, Resolved] = {}
         self._cache_maps: dict[Digest, CacheMap] = {}
         self._sources_of: dict[LayerID, Vertex] = {}
+        self._locks = KeyLocks(house.state.locks)
         self.records = RecordStore(house.state)
 
     def _listener(self, event: Event) -> None:
@@ -163,13 +165,39 @@ class Workshop:
     def _wishes_of(self, vertex: Vertex) -> Wishes:
         return self._wishes.get(vertex.digest) or Wishes()
 
+    def works_in_row(self, vertex: Vertex) -> bool:
+        """Whether a vertex only changes files."""
+        return vertex.op.file is not None
+
+    async def in_row(self, work: Callable[[], None]) -> None:
+        """Calls a function in one of the threads that copy."""
+        from engine.ops.file.operation import copying_limiter
+
+        await trio.to_thread.run_sync(work, limiter=copying_limiter())
+
+    def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        """Changes files; inputs that are not here are brought by whoever has begun the thread."""
+        from engine.ops.file import FileOperation
+
+        operation = self._operation(vertex)
+        assert isinstance(operation, FileOperation)
+        with failures_explained(self._house.state):
+            for result in inputs:
+                if isinstance(result, Snapshot) and self._house.snapshots.missing(result):
+                    trio.from_thread.run(self.ensure, result)
+            return operation.do(inputs, self._context(vertex))
+
+    def lock_now(self, key: str) -> AbstractContextManager[bool]:
+        """Held against other processes; False if one of them has it."""
+        return self._locks.trying(key)
+
     def try_lock(self, key: str) -> AbstractAsyncContextManager[bool]:
         """Held against other processes that use the state folder; False if one of them has it."""
-        return try_file_lock(self._house.state.locks / key)
+        return self._locks.trying_async(key)
 
     async def wait_lock(self, key: str) -> None:
         """Returns when nobody has a key's lock, or it was free for a moment."""
-        await wait_until_free(self._house.state.locks / key)
+        await waiting_thread(lambda: self._locks.wait(key))
 
     @cached_property
     def _terminal(self) -> trio.Lock:

@@ -43,6 +43,7 @@ LINES: list[set[str]] = [
         "engine.oci",
         "engine.state",
         "engine.locks",
+        "engine.key_locks",
         "engine.leases",
         "engine.salvage",
         "engine.reconcile",

@@ -25,16 +25,12 @@ from engine.events import How
 from engine.llb.definition import Edge, Place, Vertex, walk
 from engine.ops.contract import Dependency
 from engine.results import LocalTree, Snapshot
-from engine.solver.findings import Done, Findings
-from engine.solver.keys import (
-    WHOLE,
-    content_key,
-    content_token,
-    dependencies,
-    identity_token,
-)
+from engine.solver.findings import Done, Findings, Inputs
+from engine.solver.keys import dependencies
+from engine.solver.lineup import Lineup
 from engine.solver.plan import Prepared
 from engine.solver.reasons import Reasons
+from engine.solver.rows import Hands, Overheard, Row, Station
 from engine.solver.services import Importer, Services
 from engine.solver.slots import Slots
 from engine.solver.tell import Teller
@@ -43,7 +39,6 @@ from engine.solver.why import Taken, explained
 from engine.values import frozen, record
 
 Wanted = Sequence[tuple[Edge, Dependency]]
-Inputs = Sequence[tuple[Edge, Dependency, Done]]
 
 
 @record
@@ -87,6 +82,8 @@ class Scheduler(Findings):
         self._nursery = nursery
         self._jobs: dict[Digest, _Job] = {}
         self._leaders: dict[str, Digest] = {}
+        self._overheard = Overheard(helpers.teller.tell)
+        self._lineup = Lineup(prepared, self, helpers.services, helpers.slots, self._is_free)
 
     async def demand(self, vertex: Digest) -> Done:
         """The results of a vertex; waits for them, and starts the work if nobody did.
@@ -152,6 +149,8 @@ class Scheduler(Findings):
         problem = self._keys.problems.get(vertex.digest)
         if problem is not None:
             raise self._teller.failed(vertex, problem)
+        if self._importer is None and self._lineup.fits(vertex):
+            return await self._do_row(self._lineup.row_to(vertex))
         wanted = dependencies(vertex, self._facts.cache_maps)
         found: dict[int, Done] = {}
         later = self._may_wait(vertex, wanted)
@@ -200,11 +199,64 @@ class Scheduler(Findings):
             if vertex.digest in self._must_run and vertex.digest not in self._jobs and vertex.digest not in self.found:
                 self._say_found(vertex, How.CONTENT)
 
+    def _is_free(self, vertex: Vertex) -> bool:
+        """Whether nobody has begun a vertex, or the same work."""
+        leader = self._leaders.get(self._keys.keys.get(vertex.digest, ""), vertex.digest)
+        return vertex.digest not in self._jobs and leader == vertex.digest
+
+    async def _do_row(self, vertices: Sequence[Vertex]) -> Done:
+        """Finishes the steps of a row; the results of the last one. The others are there for who else wants them."""
+        jobs = {vertex.digest: _Job() for vertex in vertices[:-1]}
+        self._jobs |= jobs
+        for vertex in vertices:
+            if (key := self._keys.keys.get(vertex.digest)) is not None:
+                self._leaders.setdefault(key, vertex.digest)
+        row = Row(Hands(self, self._services, self._reasons, Teller(self._overheard.listen, self._teller.clock)))
+        error: EngineError | None = None
+        try:
+            await self._finish_row(row, vertices)
+        except EngineError as problem:
+            error = problem
+            raise
+        finally:
+            for digest, job in jobs.items():
+                job.done = row.done.get(digest)
+                job.error = error if job.done is None else None
+                job.ended.set()
+        return row.done[vertices[-1].digest]
+
+    async def _finish_row(self, row: Row, vertices: Sequence[Vertex]) -> None:
+        first, last = vertices[0], vertices[-1]
+        wanted = dependencies(first, self._facts.cache_maps)
+        found: dict[int, Done] = {}
+        await self._demand_inputs(first, wanted, found)
+        async with self._slot(first):
+            try:
+                with self.waits.noted(first.name, lambda: "looks at its inputs"):
+                    checksums = [await self._checksum(*item, found[n]) for n, item in enumerate(wanted)]
+            except EngineError as problem:
+                raise self._teller.failed(first, problem) from problem
+            row.stations.append(Station(first, wanted, found, checksums))
+            row.stations.extend(map(self._lineup.station, vertices[1:]))
+            await self._hand_over(row, last)
+        while row.busy:
+            with self.waits.noted(last.name, lambda: f"waits for another process that does the same, {row}"):
+                await self._services.wait_lock(row.busy)
+            async with self._slot(first):
+                await self._hand_over(row, last)
+        if row.failed is not None:
+            vertex, error = row.failed
+            raise self._teller.failed(vertex, error) from error
+
+    async def _hand_over(self, row: Row, last: Vertex) -> None:
+        with self.waits.noted(last.name, lambda: f"runs, {row}"):
+            await self._overheard.during(row, self._services, self._nursery)
+
     async def _with_key(self, vertex: Vertex, inputs: Inputs) -> Done:
         async with self._slot(vertex):
             with self.waits.noted(vertex.name, lambda: "looks at its inputs"):
                 checksums = [await self._checksum(edge, dependency, done) for edge, dependency, done in inputs]
-            key = self._content_key(vertex, inputs, checksums)
+            key = self.content_key(vertex, inputs, checksums)
             async with self._services.try_lock(key) as held:
                 if held:
                     return await self._hit_or_run(vertex, inputs, key, checksums)
@@ -252,10 +304,7 @@ class Scheduler(Findings):
         self, vertex: Vertex, inputs: Inputs, by_content: str, checksums: Sequence[Digest | None]
     ) -> Done:
         save = self._keys.save.get(vertex.digest)
-        taken = self.taken[vertex.digest] = [
-            Taken(done.output(edge.index), done.identity, checksum, not done.cached)
-            for (edge, _, done), checksum in zip(inputs, checksums, strict=True)
-        ]
+        taken = self.take(vertex, inputs, checksums)
         if not vertex.note.ignore_cache:
             record = await self._find(vertex, by_content, checksums)
             if record is not None:
@@ -265,30 +314,18 @@ class Scheduler(Findings):
         return await self._run(vertex, taken, [save, by_content])
 
     async def _find(self, vertex: Vertex, by_content: str, checksums: Sequence[Digest | None]) -> Record | None:
-        """By its content, by its definition (another process may have done it since we looked), or by import."""
-        keys = [by_content, *filter(None, [self._keys.keys.get(vertex.digest)])]
-        found = self._services.records.find(keys)
-        for key in keys:
-            if key in found:
-                return found[key]
-        return None if self._importer is None else await self._importer.by_content(vertex, checksums)
+        """By its content, by its definition, or by import."""
+        known = self.recorded(vertex, by_content, self._services.records)
+        if known is not None or self._importer is None:
+            return known
+        return await self._importer.by_content(vertex, checksums)
 
     async def _checksum(self, edge: Edge, dependency: Dependency, done: Done) -> Digest | None:
         """The checksum of what an op takes from an input; None where the input counts by what made it."""
         result = done.output(edge.index)
         if isinstance(result, LocalTree):
-            checksum = self._facts.checksums[result, dependency.content or WHOLE]
-            if isinstance(checksum, EngineError):
-                raise checksum
-            return checksum
+            return self.local_checksum(edge, dependency, done)
         return None if dependency.content is None else await self._services.checksum(result, dependency.content)
-
-    def _content_key(self, vertex: Vertex, inputs: Inputs, checksums: Sequence[Digest | None]) -> str:
-        tokens = [
-            content_token(checksum) if checksum else identity_token(done.identity, edge.index, dependency)
-            for (edge, dependency, done), checksum in zip(inputs, checksums, strict=True)
-        ]
-        return content_key(self._facts.cache_maps[vertex.digest].digest, tokens)
 
     async def _run(self, vertex: Vertex, taken: Sequence[Taken], keys: Sequence[str | None]) -> Done:
         await self._say_why(vertex, taken)

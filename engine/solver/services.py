@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import TYPE_CHECKING, Protocol
 
 from engine.cache.content.trees import TreeChanges
@@ -95,6 +95,22 @@ class Services(Protocol):
 
     async def wait_lock(self, key: str) -> None:
         """Returns when nobody is at a key's work any more."""
+        ...
+
+    def works_in_row(self, vertex: Vertex) -> bool:
+        """Whether an op vertex is done by a thread that waits for nobody: those may be done one after the other."""
+        ...
+
+    async def in_row(self, work: Callable[[], None]) -> None:
+        """Calls a function in a thread that may do such work."""
+        ...
+
+    def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        """Does the work of an op vertex in such a thread. Raises EngineError."""
+        ...
+
+    def lock_now(self, key: str) -> AbstractContextManager[bool]:
+        """As `try_lock`, in a thread."""
         ...
 
     @property

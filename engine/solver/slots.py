@@ -13,6 +13,7 @@ from itertools import count
 import trio
 
 from engine.digests import Digest
+from engine.llb.definition import Vertex
 from engine.solver.priorities import Priorities
 from engine.values import frozen
 
@@ -84,6 +85,10 @@ class Slots:
             with trio.move_on_after(_PATIENCE):
                 await wait_all_tasks_blocked()
             self._give()
+
+    def are_alike(self, one: Vertex, other: Vertex) -> bool:
+        """Whether two vertices take places of the same targets: they may share one."""
+        return self._owners.get(one.digest) == self._owners.get(other.digest)
 
     def __str__(self) -> str:
         return f"{self._busy} of {self._bounds.jobs} at work"

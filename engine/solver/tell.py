@@ -16,43 +16,44 @@ class Teller:
     """Makes the events of vertices."""
 
     def __init__(self, listener: Listener, clock: Callable[[], float]) -> None:
-        self._listener = listener
+        self.tell = listener
+        """Takes any event."""
         self.clock = clock
 
     def started(self, vertex: Digest) -> float:
         """Work begins; when that is."""
         now = self.clock()
-        self._listener(VertexStarted(vertex, now))
+        self.tell(VertexStarted(vertex, now))
         return now
 
     def completed(self, vertex: Digest) -> float:
         """Work has ended well; when that is."""
         now = self.clock()
-        self._listener(VertexCompleted(vertex, now))
+        self.tell(VertexCompleted(vertex, now))
         return now
 
     def cancelled(self, vertex: Digest) -> None:
         """Work was ended from outside."""
-        self._listener(VertexCompleted(vertex, self.clock(), cancelled=True, error=CANCELLED))
+        self.tell(VertexCompleted(vertex, self.clock(), cancelled=True, error=CANCELLED))
 
     def cached(self, vertices: Iterable[Digest], how: How | None = None) -> None:
         """Nothing had to be done; `how` says why if their definition was not known before."""
         now = self.clock()
         for vertex in vertices:
             if how is not None:
-                self._listener(Decided(vertex, how))
-            self._listener(VertexStarted(vertex, now))
-            self._listener(VertexCompleted(vertex, now, cached=True))
+                self.tell(Decided(vertex, how))
+            self.tell(VertexStarted(vertex, now))
+            self.tell(VertexCompleted(vertex, now, cached=True))
 
     def must_run(self, vertex: Digest, cause: str, changes: tuple[Change, ...], more: int) -> None:
         """It is decided that work must be done, and why."""
-        self._listener(Decided(vertex, How.RUN, cause, changes, more))
+        self.tell(Decided(vertex, How.RUN, cause, changes, more))
 
     def failed(self, vertex: Vertex, error: EngineError) -> EngineError:
         """The error with its place, told once as the vertex's own."""
         error.at(vertex.note.places, vertex.name)
         now = self.clock()
         if not isinstance(error, StepError):
-            self._listener(VertexStarted(vertex.digest, now))
-        self._listener(VertexCompleted(vertex.digest, now, error=error.message))
+            self.tell(VertexStarted(vertex.digest, now))
+        self.tell(VertexCompleted(vertex.digest, now, error=error.message))
         return error

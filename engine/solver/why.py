@@ -38,16 +38,30 @@ async def explained(
     `taken` are its inputs, none while these are not there. Raises EngineError if the files changed while they were
     looked at.
     """
+    reason = reason_of(vertex, taken, reasons)
+    changes, more = await changed_files(reason, vertex, taken, facts, services)
+    return reason, (*reason.changes, *changes), more
+
+
+def reason_of(vertex: Vertex, taken: Sequence[Taken], reasons: Reasons) -> Reason:
+    """Why a vertex must run that takes this from its inputs; nothing while these are not there."""
     redone = (position for position, each in enumerate(taken) if each.anew)
-    reason = reasons.why(vertex, redone, [each.mark for each in taken])
-    changes, more = list(reason.changes), 0
+    return reasons.why(vertex, redone, [each.mark for each in taken])
+
+
+async def changed_files(
+    reason: Reason, vertex: Vertex, taken: Sequence[Taken], facts: Facts, services: Services
+) -> tuple[tuple[Change, ...], int]:
+    """The files behind a reason, and how many more there are. Raises as `explained`."""
+    changes: list[Change] = []
+    more = 0
     for content in reason.files:
         found = await services.compare(_question(vertex, content.position, taken, facts), content.before)
         if found is not None:
             place = f" in {content.place}" if content.place else ""
             changes += [Change("file", path + place, before, after) for path, before, after in found.paths]
             more += found.more
-    return reason, tuple(changes), more
+    return tuple(changes), more
 
 
 def questions(vertex: Vertex, taken: Sequence[Taken], facts: Facts) -> Iterable[Question]:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,6 +117,9 @@ class Arithmetic:
     most_at_once: int = 0
     clock: Callable[[], float] = time.time
     importer: Importer | None = None
+    rowable: Container[str] = ()
+    """The sums that a thread may do one after the other."""
+    rows: int = 0
 
     async def resolve(self, vertex: Vertex) -> Resolved:
         assert vertex.op.source
@@ -167,6 +170,28 @@ class Arithmetic:
             yield True
         finally:
             self.locked.pop(key).set()
+
+    def works_in_row(self, vertex: Vertex) -> bool:
+        return vertex.note.name in self.rowable
+
+    async def in_row(self, work: Callable[[], None]) -> None:
+        self.rows += 1
+        await trio.to_thread.run_sync(work)
+
+    def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        return trio.from_thread.run(self.run, vertex, inputs)
+
+    @contextmanager
+    def lock_now(self, key: str) -> Iterator[bool]:
+        if key in self.locked:
+            yield False
+            return
+        self.locked[key] = freed = trio.Event()
+        try:
+            yield True
+        finally:
+            del self.locked[key]
+            trio.from_thread.run_sync(freed.set)
 
     async def wait_lock(self, key: str) -> None:
         if key in self.locked:

@@ -16,6 +16,8 @@ from engine.ops.file.identity import cache_map
 from engine.results import Result, Snapshot
 
 if TYPE_CHECKING:
+    import trio
+
     from engine.ops.context import StepContext
     from engine.ops.file.chain import Chain
     from engine.ops.file.copier import Checkpoint
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 _THREADS = max(2, os.cpu_count() or 1)
 """Those that copy. More than cores would take the interpreter from each other at every system call."""
+
+
+def copying_limiter() -> trio.CapacityLimiter:
+    """For the threads that copy."""
+    return shared_limiter("copying", _THREADS)
 
 
 class FileOperation:
@@ -40,7 +47,13 @@ class FileOperation:
         return cache_map(self._op, self._inputs)
 
     async def run(self, inputs: Sequence[Result], context: StepContext) -> Sequence[Result | None]:
-        """Does the actions, in a worker thread; the inputs must be on this machine.
+        """As `do`, in a worker thread."""
+        import trio
+
+        return await trio.to_thread.run_sync(self.do, inputs, context, limiter=copying_limiter())
+
+    def do(self, inputs: Sequence[Result], context: StepContext) -> Sequence[Result | None]:
+        """Does the actions, in a thread that trio has begun; the inputs must be on this machine.
 
         Raises:
             DefinitionError: if the actions make no sense together.
@@ -51,14 +64,10 @@ class FileOperation:
         """
         import trio
 
-        def work() -> list[Result | None]:
-            run = _Run(self._vertex, inputs, context, trio.from_thread.check_cancelled)
-            try:
-                return run.all()
-            except EngineError as error:
-                raise error.at(self._vertex.note.places, self._vertex.name) from error.__cause__
-
-        return await trio.to_thread.run_sync(work, limiter=shared_limiter("copying", _THREADS))
+        try:
+            return _Run(self._vertex, inputs, context, trio.from_thread.check_cancelled).all()
+        except EngineError as error:
+            raise error.at(self._vertex.note.places, self._vertex.name) from error.__cause__
 
 
 class _Run:

@@ -81,7 +81,7 @@ def noisy(graph: Graph, rng: random.Random) -> dict[str, int]:
 
 
 def services(graph: Graph, noise: dict[str, int], rng: random.Random) -> Arithmetic:
-    """The solver's; noisy steps take a random number of turns."""
+    """The solver's; noisy steps take a random number of turns, and a thread may do some steps in a row."""
 
     def step(value: int) -> Any:
         turns = rng.randrange(4)
@@ -93,7 +93,9 @@ def services(graph: Graph, noise: dict[str, int], rng: random.Random) -> Arithme
 
         return run
 
-    return Arithmetic(graph, behaviour={name: step(value) for name, value in noise.items()})
+    names = sorted({v.note.name for v in graph.vertices.values()})
+    rowable = rng.sample(names, rng.choice([0, len(names) // 2, len(names)]))
+    return Arithmetic(graph, behaviour={name: step(value) for name, value in noise.items()}, rowable=rowable)
 
 
 def solve(made: Arithmetic, roots: list[Edge], **options: Any) -> list[int]:

@@ -1,0 +1,185 @@
+"""Steps in a row: each upon the last one, none of which has anything to wait for, done by one thread.
+
+To hand a step to a thread and take it back takes longer than to copy a small file. So a row is handed over as a whole;
+what is done for each of its steps is what the scheduler does for others: looked up by its content key, held against
+other processes, run, recorded. Listeners are called in the scheduler's thread only: what there is to tell waits in
+`Overheard` until somebody passes it on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+
+import trio
+
+from engine.cache.records import Record, new_identity
+from engine.digests import Digest
+from engine.errors import EngineError
+from engine.events import Event, How, Listener
+from engine.llb.definition import Edge, Vertex
+from engine.ops.contract import Dependency
+from engine.results import Snapshot
+from engine.solver.findings import Done, Findings, Inputs
+from engine.solver.reasons import Reasons
+from engine.solver.services import Services
+from engine.solver.tell import Teller
+from engine.solver.why import Taken, changed_files, reason_of
+from engine.values import frozen, record
+
+PAUSE = 0.05
+"""Seconds that what a row has to tell waits at most while it is at work."""
+
+
+class Overheard:
+    """Events that other threads have to tell."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._events: deque[Event] = deque()
+        self._rows = 0
+        self._passing = False
+
+    def listen(self, event: Event) -> None:
+        """Takes an event in, from any thread."""
+        self._events.append(event)
+
+    def pass_on(self) -> None:
+        """Tells what there is."""
+        while self._events:
+            self._listener(self._events.popleft())
+
+    async def during(self, row: Row, services: Services, nursery: trio.Nursery) -> None:
+        """Has a row done, and tells what it has to tell meanwhile."""
+        self._rows += 1
+        if not self._passing:
+            self._passing = True
+            nursery.start_soon(self._pass_on_while_rows_work)
+        try:
+            await services.in_row(row.work)
+        finally:
+            self._rows -= 1
+            self.pass_on()
+
+    async def _pass_on_while_rows_work(self) -> None:
+        while self._rows:
+            await trio.sleep(PAUSE)
+            self.pass_on()
+        self._passing = False
+
+
+@frozen
+class Station:
+    """A step of a row. `inputs` are those of its inputs that are not the step before it, by their position; `checksums`
+    what it takes from each input."""
+
+    vertex: Vertex
+    wanted: Sequence[tuple[Edge, Dependency]]
+    inputs: Mapping[int, Done]
+    checksums: Sequence[Digest | None]
+
+
+@frozen
+class Hands:
+    """What the steps of a row are done with."""
+
+    findings: Findings
+    services: Services
+    reasons: Reasons
+    teller: Teller
+
+
+@record
+class Row:
+    """Done by `work`; after that `done` holds the results of the steps that are finished, and either nothing is left,
+    or a step has `failed`, or another process is `busy` with one that has this key."""
+
+    hands: Hands
+    stations: deque[Station] = field(default_factory=deque)
+    done: dict[Digest, Done] = field(default_factory=dict)
+    failed: tuple[Vertex, EngineError] | None = None
+    busy: str = ""
+
+    def __str__(self) -> str:
+        return f"at {self.stations[0].vertex.name}" if self.stations else "at its end"
+
+    def work(self) -> None:
+        """Goes on where it stopped, in a thread that trio has begun."""
+        self.busy = ""
+        while self.stations:
+            trio.from_thread.check_cancelled()
+            station = self.stations[0]
+            try:
+                if not self._pass(station):
+                    return
+            except EngineError as error:
+                self.failed = station.vertex, error
+                return
+            self.stations.popleft()
+
+    def _pass(self, station: Station) -> bool:
+        """Finishes a step; False if another process is at it."""
+        inputs = self._inputs(station)
+        checksums = station.checksums
+        findings, services = self.hands.findings, self.hands.services
+        key = findings.content_key(station.vertex, inputs, checksums)
+        with services.lock_now(key) as held:
+            if not held:
+                self.busy = key
+                return False
+            taken = findings.take(station.vertex, inputs, checksums)
+            keys = [findings.keys.save.get(station.vertex.digest), key]
+            self.done[station.vertex.digest] = self._known(station.vertex, keys) or self._run(
+                station.vertex, taken, keys
+            )
+        return True
+
+    def _inputs(self, station: Station) -> Inputs:
+        return [
+            (edge, dependency, station.inputs[n] if n in station.inputs else self.done[edge.vertex])
+            for n, (edge, dependency) in enumerate(station.wanted)
+        ]
+
+    def _known(self, vertex: Vertex, keys: Sequence[str | None]) -> Done | None:
+        if vertex.note.ignore_cache:
+            return None
+        hands = self.hands
+        known = hands.findings.recorded(vertex, keys[-1], hands.services.records)
+        if known is None:
+            return None
+        self._remember(vertex, keys, known)
+        hands.findings.found.add(vertex.digest)
+        hands.teller.cached([vertex.digest], How.CONTENT)
+        return Done(known.results, known.identity)
+
+    def _run(self, vertex: Vertex, taken: Sequence[Taken], keys: Sequence[str | None]) -> Done:
+        hands = self.hands
+        self._say_why(vertex, taken)
+        begun = hands.teller.started(vertex.digest)
+        hands.findings.begun.add(vertex.digest)
+        try:
+            results = hands.services.run_in_row(vertex, [each.result for each in taken])
+        except trio.Cancelled:
+            hands.teller.cancelled(vertex.digest)
+            raise
+        seconds = max(0.0, hands.teller.clock() - begun)
+        made = Record(tuple(r if isinstance(r, Snapshot) else None for r in results), new_identity(), seconds)
+        self._remember(vertex, keys, made)
+        hands.findings.ran[vertex.digest] = seconds
+        hands.teller.completed(vertex.digest)
+        return Done(made.results, made.identity, cached=False)
+
+    def _say_why(self, vertex: Vertex, taken: Sequence[Taken]) -> None:
+        hands = self.hands
+        reason, more = reason_of(vertex, taken, hands.reasons), 0
+        changes = reason.changes
+        if reason.files:
+            facts = hands.findings.facts
+            files, more = trio.from_thread.run(changed_files, reason, vertex, taken, facts, hands.services)
+            changes += files
+        hands.teller.must_run(vertex.digest, reason.cause.value, changes, more)
+
+    def _remember(self, vertex: Vertex, keys: Sequence[str | None], made: Record) -> None:
+        known = [key for key in keys if key is not None]
+        self.hands.services.records.save(known, made, vertex=vertex.digest, name=vertex.name)
