@@ -138,6 +138,10 @@ CREATE TABLE IF NOT EXISTS images (       -- what an image name meant when it wa
 _FOLDERS = ("blobs/sha256", "layers", "work", "mounts", "logs", "locks")
 _SCHEMA_MARK = zlib.crc32(_SCHEMA.encode()) & 0x7FFFFFFF
 """Written into the database: one with another mark may lack tables, which are added then."""
+_CHECKPOINT = 8192
+"""Pages (4 KiB) of the log after which they are brought into the database. That waits for the disk twice, and whoever
+wants to write meanwhile waits along: with SQLite's 1000, a build of 1800 small steps would do it thirty times. The log
+is kept by crashes as it is; the last one to close the database does what is left."""
 _CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -366,6 +370,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
             if connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_MARK:
                 prepare_database(connection)
         except BaseException:

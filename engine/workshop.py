@@ -176,15 +176,12 @@ class Workshop:
         await trio.to_thread.run_sync(work, limiter=copying_limiter())
 
     def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
-        """Changes files; inputs that are not here are brought by whoever has begun the thread."""
+        """Changes files; the inputs are here."""
         from engine.ops.file import FileOperation
 
         operation = self._operation(vertex)
         assert isinstance(operation, FileOperation)
         with failures_explained(self._house.state):
-            for result in inputs:
-                if isinstance(result, Snapshot) and self._house.snapshots.missing(result):
-                    trio.from_thread.run(self.ensure, result)
             return operation.do(inputs, self._context(vertex))
 
     def lock_now(self, key: str) -> AbstractContextManager[bool]:

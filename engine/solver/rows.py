@@ -93,20 +93,22 @@ class Hands:
 @record
 class Row:
     """Done by `work`; after that `done` holds the results of the steps that are finished, and either nothing is left,
-    or a step has `failed`, or another process is `busy` with one that has this key."""
+    or a step has `failed`, or another process is `busy` with one that has this key, or something that a step must read
+    is `absent`."""
 
     hands: Hands
     stations: deque[Station] = field(default_factory=deque)
     done: dict[Digest, Done] = field(default_factory=dict)
     failed: tuple[Vertex, EngineError] | None = None
     busy: str = ""
+    absent: Snapshot | None = None
 
     def __str__(self) -> str:
         return f"at {self.stations[0].vertex.name}" if self.stations else "at its end"
 
     def work(self) -> None:
         """Goes on where it stopped, in a thread that trio has begun."""
-        self.busy = ""
+        self.busy, self.absent = "", None
         while self.stations:
             trio.from_thread.check_cancelled()
             station = self.stations[0]
@@ -119,7 +121,7 @@ class Row:
             self.stations.popleft()
 
     def _pass(self, station: Station) -> bool:
-        """Finishes a step; False if another process is at it."""
+        """Finishes a step; False if that has to wait."""
         inputs = self._inputs(station)
         checksums = station.checksums
         findings, services = self.hands.findings, self.hands.services
@@ -130,10 +132,19 @@ class Row:
                 return False
             taken = findings.take(station.vertex, inputs, checksums)
             keys = [findings.keys.save.get(station.vertex.digest), key]
-            self.done[station.vertex.digest] = self._known(station.vertex, keys) or self._run(
-                station.vertex, taken, keys
-            )
+            done = self._known(station.vertex, keys)
+            if done is None:
+                self.absent = self._absent(taken)
+                if self.absent is not None:
+                    return False
+                done = self._run(station.vertex, taken, keys)
+            self.done[station.vertex.digest] = done
         return True
+
+    def _absent(self, taken: Sequence[Taken]) -> Snapshot | None:
+        """An input that has to be brought here. What was made in this build is here."""
+        known = (each.result for each in taken if not each.anew and isinstance(each.result, Snapshot))
+        return next((result for result in known if self.hands.services.missing_bytes(result) is not None), None)
 
     def _inputs(self, station: Station) -> Inputs:
         return [

@@ -249,8 +249,15 @@ class Scheduler(Findings):
             raise self._teller.failed(vertex, error) from error
 
     async def _hand_over(self, row: Row, last: Vertex) -> None:
+        """Has a row done as far as that goes; what must be brought here for it is not waited for by the thread."""
         with self.waits.noted(last.name, lambda: f"runs, {row}"):
             await self._overheard.during(row, self._services, self._nursery)
+            while row.absent is not None:
+                try:
+                    await self._services.ensure(row.absent)
+                except EngineError as error:
+                    raise self._teller.failed(row.stations[0].vertex, error) from error
+                await self._overheard.during(row, self._services, self._nursery)
 
     async def _with_key(self, vertex: Vertex, inputs: Inputs) -> Done:
         async with self._slot(vertex):

@@ -85,6 +85,10 @@ class Services(Protocol):
         """How much would be fetched to bring a result here, as far as that is known; None if it is here."""
         ...
 
+    async def ensure(self, snapshot: Snapshot) -> None:
+        """Brings a result here. Raises EngineError."""
+        ...
+
     async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
         """Does the work of an op vertex. Raises EngineError."""
         ...
@@ -106,7 +110,7 @@ class Services(Protocol):
         ...
 
     def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
-        """Does the work of an op vertex in such a thread. Raises EngineError."""
+        """Does the work of an op vertex in such a thread; its inputs are here. Raises EngineError."""
         ...
 
     def lock_now(self, key: str) -> AbstractContextManager[bool]:

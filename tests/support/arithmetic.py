@@ -120,6 +120,9 @@ class Arithmetic:
     rowable: Container[str] = ()
     """The sums that a thread may do one after the other."""
     rows: int = 0
+    absent: set[int] = field(default_factory=set)
+    """Results that have to be brought here before a row can use them."""
+    brought: list[int] = field(default_factory=list)
 
     async def resolve(self, vertex: Vertex) -> Resolved:
         assert vertex.op.source
@@ -143,7 +146,11 @@ class Arithmetic:
         return sha256(str(number(result)).encode())
 
     def missing_bytes(self, result: Snapshot) -> int | None:
-        return None
+        return 1 if number(result) in self.absent else None
+
+    async def ensure(self, snapshot: Snapshot) -> None:
+        self.brought.append(number(snapshot))
+        self.absent.discard(number(snapshot))
 
     async def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
         name = vertex.note.name

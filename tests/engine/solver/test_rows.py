@@ -156,3 +156,18 @@ def test_work_of_another_process_is_waited_for_and_the_row_goes_on() -> None:
     assert asked[2] == asked[3], "asked for again when it was free"
     assert made.ran == dict.fromkeys(NAMES, 1)
     assert made.rows == 2
+
+
+def test_a_base_that_is_not_here_is_brought_only_for_a_step_that_must_run() -> None:
+    graph = Graph()
+    one, other = graph.const("a", 1), graph.const("b", 1)
+    first = graph.sum("s1", graph.sum("s0", one, by_content=True))
+    again = graph.sum("s0", other, by_content=True, salt="again")
+    made = Arithmetic(graph, rowable=NAMES, absent={1})
+    assert solve(made, first) == [1]
+    assert made.brought == [1]
+    assert made.rows == 2, "no thread waits for it"
+    made.absent = {1}
+    assert solve(made, again) == [1]
+    assert made.brought == [1]
+    assert made.ran == {"s0": 1, "s1": 1}
