@@ -384,11 +384,14 @@ def _check_ids(file: Path) -> None:
     if not user_namespace.privileged():
         return  # there will be no layers
     mine = user_namespace.identity()
-    try:
-        theirs = file.read_text()
-    except FileNotFoundError:
-        file.write_text(mine)
-        return
+    while not file.exists():
+        # Complete before it has its name, for several processes may make a folder at the same moment.
+        new = file.with_name(f".{file.name}-{os.getpid()}-{os.urandom(4).hex()}")
+        new.write_text(mine)
+        with suppress(FileExistsError):
+            os.link(new, file)
+        new.unlink()
+    theirs = file.read_text()
     if theirs != mine:
         raise StateError(
             f"the layers in {file.parent} were written with other user ids ({theirs}) than there are now ({mine})",
