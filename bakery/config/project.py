@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import field
 
-from bakery.config.discover import discover, read
+from bakery.config.discover import DEFAULT_NAMES, discover, read
 from bakery.config.draft import TargetDraft
 from bakery.config.files import Reader, Sources, read_env_files
 from bakery.config.finish import check, finished, raise_all, unset_secret_warnings
@@ -121,6 +121,11 @@ def _without_files(request: LoadRequest) -> Declared:
     named = request.files or request.env.get("BUILDX_BAKE_FILE") or request.remote
     if not named and (request.cwd / "Dockerfile").is_file():
         return Declared({"default": TargetDraft("default")})
+    unusable = [name for name in DEFAULT_NAMES if os.path.lexists(request.cwd / name)]
+    if unusable and not named:
+        raise BakeryError.of(
+            "couldn't find a bake definition", hint=f"{unusable[0]} is there, but it is empty, or no ordinary file"
+        )
     raise BakeryError.of(
         "couldn't find a bake definition",
         hint="name one with -f, or write docker-bake.hcl, bakery.hcl or compose.yaml (`bakery init` makes a first one)",

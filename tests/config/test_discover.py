@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bakery.config import discover
+from bakery.config import LoadRequest, discover, load
 from bakery.config.discover import read
 from bakery.diagnostics import BakeryError
 
@@ -58,3 +59,11 @@ def test_other_encodings_are_known_by_their_mark(encoding: str, tmp_path: Path) 
     (tmp_path / "bakery.hcl").write_bytes('target "default" {}\n'.encode(encoding))
     with pytest.raises(BakeryError, match=f"bakery.hcl: not UTF-8; the file begins like one in {encoding.upper()}"):
         read("bakery.hcl", tmp_path)
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("gone")])
+def test_a_well_known_name_that_is_no_definition_is_named(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "bakery.hcl")
+    with pytest.raises(BakeryError, match="couldn't find a bake definition") as raised:
+        load(LoadRequest(cwd=tmp_path))
+    assert raised.value.diagnostics[0].hint == "bakery.hcl is there, but it is empty, or no ordinary file"
