@@ -16,7 +16,20 @@ def defer_rare_imports() -> None:
     defer("inspect", cleandoc=_cleandoc)  # click: for the help of options; dataclasses: for classes without docstrings
     defer("gettext", gettext=_untranslated, ngettext=_untranslated_count)  # click has no translations
     defer("platform", system=_system)  # uuid, which click imports for a type of parameters: when it is imported
-    defer("urllib.parse", "quote_from_bytes")  # pathlib: for the URI of a path
+    # pathlib: for the URI of a path; the engine: where there is a URL.
+    defer(
+        "urllib.parse",
+        "quote_from_bytes",
+        "parse_qs",
+        "quote",
+        "unquote",
+        "urlencode",
+        "urljoin",
+        "urlsplit",
+        "urlunsplit",
+    )
+    defer("ipaddress")  # urllib.parse: for addresses in brackets
+    defer("shutil")  # for removals, and with all its kinds of archives
 
 
 def _cleandoc(doc: str) -> str:

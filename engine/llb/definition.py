@@ -7,7 +7,7 @@ and equal work is the same entry whoever asked for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from engine.digests import Digest, sha256
 from engine.llb.ops import (
@@ -103,7 +103,7 @@ class Vertex:
         return self.note.name or self.digest[:19]
 
 
-@dataclass(frozen=True)
+@frozen
 class Definition:
     """Vertices by digest, and the edge that is the result (None: an empty file system)."""
 

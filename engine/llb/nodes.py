@@ -7,7 +7,6 @@ stands for what is decided last of all, such as a build context whose list of us
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from engine.digests import Digest, sha256
 from engine.errors import DefinitionError
@@ -30,12 +29,15 @@ LOCAL_SCHEME = "local://"
 _PLATFORM_SCHEMES = ("docker-image://", "oci-layout://")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen
 class Output:
     """One output of a node that will become a vertex."""
 
     node: Node
     index: int = 0
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
 
 @frozen

@@ -15,6 +15,7 @@ import dataclasses
 from collections.abc import Callable
 from enum import IntEnum
 from functools import cache, lru_cache
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from engine.values import frozen
@@ -136,12 +137,20 @@ def varint(value: int) -> bytes:
 
 def encode(message: Any) -> bytes:
     """The deterministic bytes of a record."""
-    return b"".join([part for write, name in _writers(message.__class__) if (part := write(getattr(message, name)))])
+    values, writers, zero_counts = _writers(message.__class__)
+    given = zip(writers, values(message), strict=True)
+    if zero_counts:
+        return b"".join([write(value) for write, value in given if value is not None])
+    return b"".join([write(value) for write, value in given if value])
 
 
 @cache
-def _writers(record: type) -> tuple[tuple[Encoder, str], ...]:
-    return tuple((_writer(spec), spec.name) for spec in fields_of(record))
+def _writers(record: type) -> tuple[Callable[[Any], tuple[Any, ...]], tuple[Encoder, ...], bool]:
+    """What gets the values of a record's fields, what writes each, and whether one is written even if it is zero."""
+    specs = fields_of(record)
+    names = [spec.name for spec in specs]
+    values = attrgetter(*names) if len(names) > 1 else lambda message: tuple(getattr(message, name) for name in names)
+    return values, tuple(map(_writer, specs)), any(spec.oneof and not spec.kind.record for spec in specs)
 
 
 def _writer(spec: FieldSpec) -> Encoder:
@@ -160,7 +169,7 @@ def _writer(spec: FieldSpec) -> Encoder:
     if kind.repeated:
         return lambda items: b"".join([key + value(item) for item in items])
     if spec.oneof or kind.record:
-        return lambda item: b"" if item is None else key + value(item)
+        return lambda item: key + value(item)
     return lambda item: key + value(item) if item else b""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from engine import platforms
@@ -168,15 +169,21 @@ def find(
     if name.lower() in _NO_CONTEXT or not any(key.startswith("context:") for key in request.options):
         return None
     try:
-        short = reference.parse(name).familiar.removesuffix(":latest")
+        keys = _keys(name, platform or platforms.host())
     except reference.BadReference as error:
         raise DockerfileError(f"invalid context name {name}: {error}") from None
-    wanted = spelling.format_all(platforms.normalize(platform or platforms.host()))
-    for key in (f"{short}::{wanted}", short):
+    for key in keys:
         value = request.options.get("context:" + key)
         if value is not None:
-            return NamedContext(value, short, key, platform, mode, paths, request, bridge)
+            return NamedContext(value, keys[-1], key, platform, mode, paths, request, bridge)
     return None
+
+
+@lru_cache(maxsize=256)
+def _keys(name: str, platform: Platform) -> tuple[str, str]:
+    """What a context of this name is called, for the platform and for any. Raises BadReference."""
+    short = reference.parse(name).familiar.removesuffix(":latest")
+    return f"{short}::{spelling.format_all(platforms.normalize(platform))}", short
 
 
 def with_config(state: State, config: ImageConfig) -> State:

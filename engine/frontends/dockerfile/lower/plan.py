@@ -6,7 +6,7 @@ from dataclasses import field
 
 from engine.concurrency import all_at_once
 from engine.errors import EngineError, SourceError
-from engine.frontends.contract import Bridge, FrontendRequest, ResolvedImage
+from engine.frontends.contract import Bridge, FrontendRequest, ImageConfig, ResolvedImage
 from engine.frontends.dockerfile.expand import NOTHING, ExpansionError
 from engine.frontends.dockerfile.gotext import meant, quote
 from engine.frontends.dockerfile.instructions import (
@@ -49,6 +49,8 @@ class Plan:
     build_platform: Platform
     implicit: bool
     loaded: dict[tuple[str, Platform | None], named.Loaded] = field(default_factory=dict)
+    read_configs: dict[int, tuple[ImageConfig, Image]] = field(default_factory=dict)
+    """By identity; each is held, so that no other can have its."""
 
     # ------------------------------------------------------------ what is written
 
@@ -283,16 +285,22 @@ class Plan:
         stage.dispatched = True
         stage.state = loaded.state
         if loaded.config is not None:
-            stage.image = Image.parse(loaded.config)
+            stage.image = self._image(loaded.config)
             if stage.image.platform.os and stage.image.platform.architecture:
                 stage.platform = stage.image.platform
 
     async def _set_replacement(self, stage: Stage, context: named.NamedContext, platform: Platform) -> None:
         loaded = await self._load(context)
-        stage.image = Image.empty(platform) if loaded.config is None else Image.parse(loaded.config)
+        stage.image = Image.empty(platform) if loaded.config is None else self._image(loaded.config)
         stage.base_config = stage.image.to_json() if loaded.config is None else loaded.config
         stage.state = loaded.state.on(platform)
         stage.platform = platform
+
+    def _image(self, config: ImageConfig) -> Image:
+        """An image's config for one stage. It is read once, however many stages begin with the image."""
+        if id(config) not in self.read_configs:
+            self.read_configs[id(config)] = config, Image.parse(config)
+        return self.read_configs[id(config)][1].fork()
 
     async def _load(self, context: named.NamedContext) -> named.Loaded:
         """A context's files: but for a folder, of which each stage uses something else, the same for all stages."""
@@ -306,7 +314,7 @@ class Plan:
     def _set_image(
         self, stage: Stage, name: reference.Reference, found: ResolvedImage, platform: Platform, written: str
     ) -> None:
-        stage.image = Image.parse(found.config)
+        stage.image = self._image(found.config)
         stage.base_config = found.config
         if stage.platform is None and self.implicit:
             platform = self._detected(stage.image.platform, platform)

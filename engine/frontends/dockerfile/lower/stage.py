@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from engine.frontends.contract import ImageConfig
@@ -12,6 +12,7 @@ from engine.frontends.dockerfile.lower.config import Image
 from engine.llb.ops import Platform
 from engine.llb.paths import clean, join
 from engine.llb.state import State, scratch
+from engine.values import record
 
 if TYPE_CHECKING:
     from engine.frontends.dockerfile.lower.named import NamedContext
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 SCRATCH = "scratch"
 
 
-@dataclass(slots=True, eq=False)
+@record
 class Command:
     """An instruction in a stage. `sources` are the stages that it takes files from, one for each mount of RUN."""
 
@@ -27,8 +28,11 @@ class Command:
     sources: list[Stage] = field(default_factory=list)
     on_build: bool = False
 
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
-@dataclass(slots=True, eq=False)
+
+@record
 class Stage:
     """A stage, or an image that only gives files (`unregistered`: it stands in no FROM).
 
@@ -73,6 +77,9 @@ class Stage:
     args: list[ArgName] = field(default_factory=list)
     context_paths: set[str] = field(default_factory=set)
     paths: set[str] = field(default_factory=set)
+
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
 
     def inherit(self) -> None:
         """Takes over what the stage below has become."""
