@@ -422,6 +422,6 @@ def _explained(root: Path) -> Iterator[None]:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
             raise StateError(f"the disk of {root} is full", hint=SPACE_HINT) from error
         # SQLite says neither why it cannot make a file, nor why it cannot write one.
-        other = "check that it may be written to, and its disk with `bakery doctor`"
+        other = "check that it may be written to, and its disk with `bakery doctor`; BAKERY_ROOT names another folder"
         hint = SPACE_HINT if is_full(root) else other
         raise StateError(f"the database of the state folder {root} failed: {error}", hint=hint) from error

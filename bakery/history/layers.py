@@ -15,11 +15,10 @@ def describe(root: Path, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Size in bytes on disk and what made it, of each layer that is recorded; nothing where the database is not."""
     wanted = list(dict.fromkeys(ids))
     found: dict[str, dict[str, Any]] = {}
-    database = root / "state.db"
-    if not wanted or not database.exists():  # SQLite would make it
+    if not wanted:
         return {}
     try:
-        connection = sqlite3.connect(database, timeout=1)
+        connection = sqlite3.connect(f"{(root / 'state.db').as_uri()}?mode=ro", uri=True, timeout=1)
     except sqlite3.Error:
         return {}
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -96,8 +97,14 @@ def test_room_can_be_made_on_a_full_disk(bakery: Killable, project: Path, disk: 
     check_build(bakery, project, 1)
 
 
-def test_a_disk_that_may_only_be_read(bakery: Killable, project: Path, disk: Path) -> None:
+@pytest.mark.parametrize("journal", ["left", "gone"])
+def test_a_disk_that_may_only_be_read(bakery: Killable, project: Path, disk: Path, journal: str) -> None:
     check_build(bakery, project, 0)
+    if journal == "gone":  # then SQLite has something to make before it can read
+        database = sqlite3.connect(disk / "state.db")
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        database.close()
+        assert not (disk / "state.db-wal").exists()
     remount(disk, "ro")
     begin_round(project, 1)
     for verb in (("build",), ("prune", "--force")):
