@@ -35,6 +35,8 @@ DOCKER_FOREIGN_LAYER = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzi
 
 MANIFEST_TYPES = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEX_TYPES = (OCI_INDEX, DOCKER_INDEX)
+CONFIG_TYPES = (OCI_CONFIG, DOCKER_CONFIG)
+"""What makes a manifest that of an image, whatever else it says it is."""
 LAYER_TYPES = frozenset(
     (
         OCI_LAYER,
@@ -62,6 +64,8 @@ MAX_CACHE_LAYERS = 20_000
 """Layers of a manifest that describes a build cache: it holds those of many images."""
 MAX_DEPTH = 8
 """How deep indexes may be nested in each other."""
+MAX_DOCUMENTS = 4096
+"""Manifests and indexes below one name that are read at most: nested indexes can name more than there are bytes."""
 
 ImageConfig = dict[str, Any]
 

@@ -23,6 +23,7 @@ from engine.exporters.layout_folder import LayoutFolder
 from engine.imagetools.place import Place, RegistryPlace
 from engine.llb.ops import Platform
 from engine.registry.reference import Reference
+from engine.sources.found_image import offers, too_many
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class _Copy:
         self._source = source
         self._goal = goal
         self._wanted = wanted
-        self._blobs = self._bytes = 0
+        self._blobs = self._bytes = self._documents = 0
         self._seen: dict[Digest, trio.Event] = {}
 
     async def run(self) -> Copied:
@@ -158,7 +159,7 @@ class _Copy:
         root = await self._source.root()
         data = await self._source.document(root.digest, root.media_type)
         if self._wanted and root.is_index:
-            data = self._narrowed(data, root)
+            data = await self._narrowed(data, root)
             root = oci.describe(data, root.media_type)
         try:
             await self._document(root, data, limit, depth=0)
@@ -166,18 +167,19 @@ class _Copy:
             raise first_error(group) from None
         return Copied(root, self._blobs, self._bytes)
 
-    def _narrowed(self, data: bytes, root: oci.Descriptor) -> bytes:
+    async def _narrowed(self, data: bytes, root: oci.Descriptor) -> bytes:
         """The index with the wanted platforms, and with what is said about them."""
         index = oci.parse_document(data, root.media_type)
         assert isinstance(index, oci.Index)
-        offered = [item for item in index.manifests if item.platform and not item.is_attestation]
+        offered = await offers(self._source.name, index.manifests, self._source)
         kept: list[oci.Descriptor] = []
         for platform in self._wanted:
-            number = platforms.choose(platform, [item.platform for item in offered if item.platform])
+            number = platforms.choose(platform, [offer for offer, _ in offered])
             if number is None:
                 raise SourceError(f"{self._source.name} has no image for {platforms.format(platform)}")
-            if offered[number] not in kept:
-                kept.append(offered[number])
+            chosen = replace(offered[number][1], platform=offered[number][0])
+            if chosen not in kept:
+                kept.append(chosen)
         digests = {item.digest for item in kept}
         said = [item for item in index.manifests if item.annotations.get("vnd.docker.reference.digest") in digests]
         return oci.document_bytes(replace(index, manifests=(*kept, *said)))
@@ -185,8 +187,9 @@ class _Copy:
     async def _document(self, found: oci.Descriptor, data: bytes, limit: trio.CapacityLimiter, *, depth: int) -> None:
         import trio
 
-        if depth > oci.MAX_DEPTH:
-            raise SourceError(f"the indexes of {self._source.name} are nested more than {oci.MAX_DEPTH} deep")
+        self._documents += 1
+        if self._documents > oci.MAX_DOCUMENTS or depth > oci.MAX_DEPTH:
+            raise too_many(self._source.name)
         if depth or not await self._goal.has(found):
             document = oci.parse_document(data, found.media_type)
             async with trio.open_nursery() as nursery:

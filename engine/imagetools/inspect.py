@@ -10,6 +10,7 @@ from engine.attestations.statement import PREDICATE_TYPE, REFERENCE_DIGEST
 from engine.errors import SourceError
 from engine.imagetools.place import Place
 from engine.llb.ops import Platform
+from engine.sources.found_image import too_many
 from engine.values import frozen
 
 
@@ -66,7 +67,7 @@ async def inspect(place: Place) -> Inspected:
         if descriptor.is_attestation:
             about = descriptor.annotations.get(REFERENCE_DIGEST, "")
             said.setdefault(about, []).extend(layer.annotations.get(PREDICATE_TYPE, "") for layer in manifest.layers)
-        elif not manifest.artifact_type and manifest.config.media_type in (oci.OCI_CONFIG, oci.DOCKER_CONFIG):
+        elif manifest.config.media_type in oci.CONFIG_TYPES:
             images.append((descriptor, manifest, oci.parse_config(await place.config(manifest.config))))
     top = oci.parse_document(await place.document(root.digest, root.media_type), root.media_type)
     return Inspected(
@@ -90,10 +91,12 @@ async def leaves(place: Place, root: oci.Descriptor) -> list[tuple[oci.Descripto
     """All manifests below a document, in order. Raises SourceError."""
     found: list[tuple[oci.Descriptor, oci.Manifest]] = []
     waiting = [(root, 0)]
+    looked = 0
     while waiting:
         descriptor, depth = waiting.pop()
-        if depth > oci.MAX_DEPTH:
-            raise SourceError(f"the indexes of {place.name} are nested more than {oci.MAX_DEPTH} deep")
+        looked += 1
+        if looked > oci.MAX_DOCUMENTS or depth > oci.MAX_DEPTH:
+            raise too_many(place.name)
         data = await place.document(descriptor.digest, descriptor.media_type)
         document = oci.parse_document(data, descriptor.media_type)
         if isinstance(document, oci.Manifest):

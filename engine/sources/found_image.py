@@ -55,11 +55,11 @@ async def find_image(
             return await _image(name, digest, at, document, documents)
         chosen = await _choose(name, document.manifests, platform, documents)
         at, media_type = chosen.digest, chosen.media_type
-    raise SourceError(f"the indexes of {name} are nested more than {oci.MAX_DEPTH} deep")
+    raise too_many(name)
 
 
 async def _image(name: str, digest: Digest, at: Digest, manifest: oci.Manifest, documents: Documents) -> FoundImage:
-    if manifest.artifact_type or manifest.config.media_type not in (oci.OCI_CONFIG, oci.DOCKER_CONFIG):
+    if manifest.config.media_type not in oci.CONFIG_TYPES:
         kind = manifest.artifact_type or manifest.config.media_type
         raise SourceError(f"{name} is not an image but an artifact of type {kind}")
     config = oci.parse_config(await documents.config(manifest.config))
@@ -77,22 +77,49 @@ async def _image(name: str, digest: Digest, at: Digest, manifest: oci.Manifest, 
 async def _choose(
     name: str, offered: Sequence[oci.Descriptor], wanted: Platform, documents: Documents
 ) -> oci.Descriptor:
-    images = [item for item in offered if (item.is_manifest or item.is_index) and not item.is_attestation]
-    found = [item.platform or await _platform_inside(item, documents) for item in images]
-    number = platforms.choose(wanted, found)
+    found = await offers(name, offered, documents)
+    number = platforms.choose(wanted, [platform for platform, _ in found])
     if number is None:
-        there = ", ".join(sorted({platforms.format(platforms.normalize(p)) for p in found if p.os})) or "none"
+        there = ", ".join(sorted({platforms.format(platforms.normalize(p)) for p, _ in found if p.os})) or "none"
         raise SourceError(
             f"{name} has no image for the platform {platforms.format(wanted)}", hint=f"it has images for: {there}"
         )
-    return images[number]
+    return found[number][1]
 
 
-async def _platform_inside(item: oci.Descriptor, documents: Documents) -> Platform:
-    """The platform of an entry that an index does not describe: what its config says. (Nested indexes stay unknown.)"""
-    if not item.is_manifest:
-        return Platform()
-    manifest = oci.parse_document(await documents.document(item.digest, item.media_type), item.media_type)
-    if not isinstance(manifest, oci.Manifest) or manifest.config.media_type not in (oci.OCI_CONFIG, oci.DOCKER_CONFIG):
-        return Platform()
-    return oci.config_platform(oci.parse_config(await documents.config(manifest.config)))
+async def offers(
+    name: str, entries: Sequence[oci.Descriptor], documents: Documents
+) -> list[tuple[Platform, oci.Descriptor]]:
+    """The images that an index offers, each with its platform: what the entry says of it, or else its config.
+
+    Nested indexes that say no platform are looked into, as tools do that write such (`crane index append
+    --flatten=false`). Entries that call themselves artifacts come last, for some of them are images nevertheless.
+
+    Raises:
+        SourceError: if a document cannot be had, or there are too many of them.
+    """
+    found: list[tuple[Platform, oci.Descriptor]] = []
+    waiting = [(item, 1) for item in reversed(entries)]
+    looked = 0
+    while waiting:
+        item, depth = waiting.pop()
+        if item.is_attestation or not (item.is_manifest or item.is_index):
+            continue
+        if item.platform is not None:
+            found.append((item.platform, item))
+            continue
+        looked += 1
+        if looked > oci.MAX_DOCUMENTS or depth > oci.MAX_DEPTH:
+            raise too_many(name)
+        document = oci.parse_document(await documents.document(item.digest, item.media_type), item.media_type)
+        if isinstance(document, oci.Index):
+            waiting += [(inner, depth + 1) for inner in reversed(document.manifests)]
+        elif document.config.media_type in oci.CONFIG_TYPES:
+            found.append((oci.config_platform(oci.parse_config(await documents.config(document.config))), item))
+    return sorted(found, key=lambda offer: offer[1].artifact_type not in ("", *oci.CONFIG_TYPES))
+
+
+def too_many(name: str) -> SourceError:
+    """The error about an image with more below its name than anybody would make in earnest."""
+    limits = f"up to {oci.MAX_DOCUMENTS} manifests are read, in indexes up to {oci.MAX_DEPTH} deep"
+    return SourceError(f"{name} has too much below it: {limits}")

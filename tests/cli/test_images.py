@@ -203,3 +203,29 @@ def test_the_verb_is_there_and_its_errors_are_no_tracebacks(tmp_path: Path) -> N
     assert done.returncode == 1
     assert "there is no OCI layout" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_platform_is_taken_out_of_indexes_in_an_index(tmp_path: Path) -> None:
+    layout = write_layout(tmp_path / "l", [BASE], architectures=("amd64", "arm64"))
+    index = json.loads((layout / "index.json").read_text())
+    outer = oci.describe(json.dumps(index).encode(), oci.OCI_INDEX)
+    (layout / "blobs/sha256" / outer.digest.partition(":")[2]).write_text(json.dumps(index))
+    index["manifests"] = [oci.descriptor_fields(outer)]
+    (layout / "index.json").write_text(json.dumps(index))
+    call("copy", "--platform", "linux/arm64", f"oci:{layout}", f"oci:{tmp_path / 'one'}:1")
+    assert [image["platform"] for image in inspected(f"oci:{tmp_path / 'one'}:1")["images"]] == ["linux/arm64"]
+
+
+def test_an_image_with_too_many_documents_ends_in_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oci, "MAX_DOCUMENTS", 50)
+    layout = write_layout(tmp_path / "l", [BASE], architectures=("amd64", "arm64"))
+    index = json.loads((layout / "index.json").read_text())
+    for _ in range(6):
+        data = json.dumps(index | {"manifests": index["manifests"] * 8}).encode()
+        described = oci.describe(data, oci.OCI_INDEX)
+        (layout / "blobs/sha256" / described.digest.partition(":")[2]).write_bytes(data)
+        index["manifests"] = [oci.descriptor_fields(described)]
+    (layout / "index.json").write_text(json.dumps(index))
+    for command in (["inspect", f"oci:{layout}"], ["copy", f"oci:{layout}", f"oci:{tmp_path / 'goal'}"]):
+        with pytest.raises(SourceError, match="too much below it"):
+            call(*command)
