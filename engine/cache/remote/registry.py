@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from engine.cache.remote.blobs import CacheBlob
 from engine.cache.remote.chains import Chains
 from engine.cache.remote.contract import CacheChanged
 from engine.cache.remote.manifests import CacheImage, cache_metadata, make_image, read_cache
+from engine.digests import Digest
+from engine.errors import EngineError
 from engine.exporters.layers import first_error
 from engine.exporters.push import push_layer, registries_for
 from engine.registry.reference import Reference, parse
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from engine.registry.client import Registries
 
 AT_ONCE = 6
-_SLOWER, _LEAST = 4.0, 0.05
 
 
 class RegistryPlace:
@@ -40,6 +41,8 @@ class RegistryPlace:
         self._options = options or ExportOptions()
         self._seen: str | None = None
         """The digest of what was read last, empty if nothing was there."""
+        self._undone: dict[Digest, None] = {}
+        """The digests of what others wrote and we, unknowing, wrote over."""
 
     @property
     def title(self) -> str:
@@ -61,7 +64,11 @@ class RegistryPlace:
             except oci.MalformedImage:
                 self._seen = None  # whatever it is, it is no cache that could be lost
                 raise
-            return await read_cache(documents, chains)
+            count = await read_cache(documents, chains)
+            for digest in self._undone:
+                with suppress(EngineError):
+                    count += await read_cache(_Documents(self._reference.at(digest), registries), chains)
+            return count
 
     async def write(self, chains: Chains, context: ExportContext) -> Mapping[str, str]:
         """Pushes the cache."""
@@ -73,33 +80,48 @@ class RegistryPlace:
         async with self._registries(context) as registries:
             push = _Push(self._reference, image, context, registries)
             await push.blobs()
-            began = time.monotonic()
-            await self._check_unchanged(image, registries)
-            await push.manifest()
-            if self._seen is not None:
-                # A registry cannot be told to write only if nobody else has: who looked when we did writes now.
-                await wait_for_others(time.monotonic() - began)
-                await self._check_unchanged(image, registries)
+            if self._seen is None:
+                await push.manifest()
+            else:
+                await self._put_unchanged(push, image.descriptor.digest, registries)
         return cache_metadata(image)
 
-    async def _check_unchanged(self, image: CacheImage, registries: Registries) -> None:
-        """Some registries go on for a while to answer with what was there before."""
-        if self._seen is None:
-            return
-        if (await registries.pushed(self._reference) or "") not in (self._seen, image.descriptor.digest):
-            raise CacheChanged(f"somebody else has written {self.name}")
+    async def _put_unchanged(self, push: _Push, digest: Digest, registries: Registries) -> None:
+        """Writes what is to take the place of what was read. Raises CacheChanged if others wrote at the same time."""
+        from engine.cache.remote.overwriting import write_looking
+
+        known = (self._seen, digest)  # some registries go on for a while to answer with what was there before
+
+        async def look() -> Digest | None:
+            return await registries.pushed(self._reference)
+
+        async def check() -> None:
+            if (await look() or "") not in known:
+                raise CacheChanged(f"somebody else has written {self.name}")
+
+        async def put() -> None:
+            await check()
+            await push.manifest()
+
+        began = time.monotonic()
+        undone = [found for found in await write_looking(put, look) if found not in known]
+        if undone:
+            self._undone.update(dict.fromkeys(undone))
+            raise CacheChanged(f"somebody else has written {self.name} meanwhile")
+        await wait_for_others(time.monotonic() - began)
+        await check()
 
     def _registries(self, context: ExportContext) -> AbstractAsyncContextManager[Registries]:
         return registries_for(context, [self._reference], insecure=self._insecure)
 
 
 async def wait_for_others(took: float) -> None:
-    """Until those have written who looked when we did. `took`: seconds that we needed from looking to having written;
-    others may need several times as much.
-    """
+    """Until those have written who looked when we did. `took`: seconds from looking to having written."""
     import trio
 
-    await trio.sleep(max(_LEAST, _SLOWER * took))
+    from engine.cache.remote.overwriting import pause
+
+    await trio.sleep(pause(took))
 
 
 class _Documents:

@@ -10,12 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import trio
 
 from engine import oci
 from engine.cache.remote import registry as registry_place
-from engine.digests import sha256
+from engine.digests import Digest, sha256
 from engine.errors import DefinitionError, EngineError, UnsupportedError
 from engine.events import Warned
+from engine.registry.client import Registries
+from engine.registry.reference import Reference
 from tests.support.in_process import Built, Workplace
 from tests.support.registry_server import RegistryServer, registry_server
 
@@ -237,6 +240,50 @@ def test_jobs_that_look_before_any_of_them_has_written_to_a_registry_all_are_in_
     for job in jobs:
         again = elsewhere(job, f"{job.folder.name} again")
         assert again.build_well(overrides=caches(cache_from=f"type=registry,ref={ref}")).ran == []
+
+
+def test_a_job_whose_write_takes_long_finds_what_came_and_went_meanwhile(
+    tmp_path: Path, registry: RegistryServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow one has looked; another job writes, looks again, and ends; then the slow one's manifest arrives."""
+    jobs = [Workplace(tmp_path / f"project-{name}", tmp_path / f"root-{name}") for name in ("slow", "quick")]
+    for job in jobs:
+        job.write("Dockerfile", f"FROM scratch\nCOPY file /of-{job.folder.name}\n")
+        job.write("file", "the same\n")
+        job.write("docker-bake.json", json.dumps({"target": {"default": {"output": ["type=cacheonly"]}}}))
+    slow, quick = jobs
+    to = caches(cache_to=f"type=registry,ref={registry.host}/cache:slow")
+    send, look = registry_place._Push.manifest, Registries.pushed
+    sent: list[registry_place._Push] = []
+    seen_while_sending = trio.Event()
+    slows = threading.current_thread()
+
+    async def sending(push: registry_place._Push) -> None:
+        sent.append(push)
+        if push is sent[0]:
+            await trio.to_thread.run_sync(lambda: quick.build_well(overrides=to))
+            with trio.fail_after(300):
+                await seen_while_sending.wait()
+        await send(push)
+
+    async def looking(registries: Registries, reference: Reference) -> Digest | None:
+        there = await look(registries, reference)
+        if there and threading.current_thread() is slows:
+            seen_while_sending.set()
+        return there
+
+    async def not_waiting(took: float) -> None:
+        pass
+
+    monkeypatch.setattr(registry_place._Push, "manifest", sending)
+    monkeypatch.setattr(Registries, "pushed", looking)
+    monkeypatch.setattr(registry_place, "wait_for_others", not_waiting)
+    slow.build_well(overrides=to)
+    assert len(sent) == 3, "one of the quick job, two of the slow one"
+    for job in jobs:
+        again = elsewhere(job, f"{job.folder.name} again")
+        source = caches(cache_from=f"type=registry,ref={registry.host}/cache:slow")
+        assert again.build_well(overrides=source).ran == []
 
 
 def test_what_is_no_cache_is_written_over(place: Workplace, registry: RegistryServer) -> None:
