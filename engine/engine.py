@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from engine.ahead import loading_ahead
 from engine.concurrency import MustWait, run_now
 from engine.errors import ShortageError
 from engine.events import Event, Listener
@@ -198,7 +199,11 @@ class Engine:
         endings = Endings(request, house.listener)
         deadline = math.inf if request.timeout is None else trio.current_time() + request.timeout
         try:
-            with request.stop.ending(deadline) as scope, told_what_is_found(house.state, house.listener):
+            with (
+                request.stop.ending(deadline) as scope,
+                told_what_is_found(house.state, house.listener),
+                loading_ahead(request),
+            ):
                 async with (
                     guarding_space(house.state),
                     solving(

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LINES: list[set[str]] = [
     {
         "engine.engine",
+        "engine.ahead",
         "engine.together",
         "engine.workshop",
         "engine.wishes",

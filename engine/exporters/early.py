@@ -9,6 +9,7 @@ not to be sent.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
@@ -27,60 +28,77 @@ LEAST = 16 << 20
 """Bytes from which on a layer is worth it."""
 _PROBE = 32 << 10
 _PIECE = 1 << 20
+_TICK = 0.5
+"""Seconds after which a thread that waits looks whether anybody still wants it."""
 _NOT_FOUND = 404
 
 
 class GrowingBlob:
-    """A blob that a thread writes and a task reads, up to where it has been written."""
+    """A blob that one thread writes while it is read, by a task or by another thread, up to where it is written."""
 
     def __init__(self) -> None:
         self.descriptor: oci.Descriptor | None = None
+        self.fd = -1
+        self.length = None
         self._token = trio.lowlevel.current_trio_token()
         self._size = 0
         self._ended = False
-        self._grown = trio.Event()
-        self._fd = -1
+        self._grown = threading.Condition()
+        self._grown_for_tasks = trio.Event()
 
     def begin(self, writer: BlobWriter) -> None:
         """Called by the thread that writes, before anything is written."""
-        self._fd = writer.open_again()
+        self.fd = writer.open_again()
 
     def grew(self, size: int) -> None:
         """Called by the thread that writes, when there are `size` bytes."""
-        self._token.run_sync_soon(self._note, size)
+        with self._grown:
+            self._size = size
+            self._grown.notify_all()
+        self._token.run_sync_soon(self._tell_tasks)
 
     def end(self, blob: oci.Descriptor | None) -> None:
         """Called by a task when it is written; without a blob if that has failed."""
-        self.descriptor, self._ended = blob, True
-        self._note(blob.size if blob else self._size)
+        with self._grown:
+            self.descriptor, self._ended = blob, True
+            self._size = blob.size if blob else self._size
+            self._grown.notify_all()
+        self._tell_tasks()
 
     def close(self) -> None:
         """Called when nobody reads any more."""
-        if self._fd >= 0:
-            os.close(self._fd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
     async def reaches(self, size: int) -> bool:
         """Waits until there are that many bytes; whether there will ever be."""
         while self._size < size and not self._ended:
-            await self._grown.wait()
+            await self._grown_for_tasks.wait()
         return self._size >= size
 
     def start(self, count: int) -> bytes:
         """The first bytes."""
-        return os.pread(self._fd, count, 0)
+        return os.pread(self.fd, count, 0)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """All of it, as it comes."""
         done = 0
         while await self.reaches(done + 1):
-            piece = os.pread(self._fd, min(_PIECE, self._size - done), done)
+            piece = os.pread(self.fd, min(_PIECE, self._size - done), done)
             done += len(piece)
             yield piece
 
-    def _note(self, size: int) -> None:
-        self._size = max(self._size, size)
-        self._grown.set()
-        self._grown = trio.Event()
+    def beyond(self, done: int) -> int:
+        """Waits in a thread of trio's until there are more bytes than that, or will never be; how many there are."""
+        with self._grown:
+            while self._size <= done and not self._ended:
+                if not self._grown.wait(_TICK):
+                    trio.from_thread.check_cancelled()
+            return self._size
+
+    def _tell_tasks(self) -> None:
+        self._grown_for_tasks.set()
+        self._grown_for_tasks = trio.Event()
 
 
 class EarlyUpload:
@@ -96,7 +114,7 @@ class EarlyUpload:
             return
         try:
             if await self._is_new(blob):
-                await self._registries.push_stream(self._name, blob.pieces, lambda: _finished(blob))
+                await self._registries.push_stream(self._name, blob, lambda: _finished(blob))
         except (SourceError, RegistryError):
             return
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from engine.blobs import BlobStore
     from engine.registry.connections import Connections
     from engine.registry.direct import DirectBlob
+    from engine.registry.direct_push import Sent
     from engine.registry.pull import Repository
-    from engine.registry.push import OpenBlob, Sent
-    from engine.registry.transport import Content, HostTransport
+    from engine.registry.push import GrowingBody, OpenBlob
+    from engine.registry.transport import HostTransport
 
 ReadBlob = Callable[["Repository", oci.Descriptor, str], AsyncGenerator[bytes, None]]
 CORRUPT_TRIES = 3
@@ -255,12 +256,12 @@ class Registries:
         return await push_blob(self._origin(reference), blob, content, mount_from=sister, sent=sent)
 
     async def push_stream(
-        self, reference: Reference | str, content: Content, finished: Callable[[], oci.Descriptor]
+        self, reference: Reference | str, body: GrowingBody, finished: Callable[[], oci.Descriptor]
     ) -> None:
         """Uploads a blob that is still being made; see `engine.registry.push.push_stream`, whose errors it raises."""
         from engine.registry.push import push_stream
 
-        await push_stream(self._origin(_parsed(reference)), content, finished)
+        await push_stream(self._origin(_parsed(reference)), body, finished)
 
     async def is_empty(self, reference: Reference | str) -> bool:
         """Whether nothing was ever pushed to the repository that a reference names. Raises RegistryError."""

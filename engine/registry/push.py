@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from engine import oci
 from engine.digests import sha256
 from engine.errors import RegistryError
 from engine.registry.auth import Scope
+from engine.registry.direct_push import LEAST, OK, FileBody, Sent, patch_directly, whole_file
 from engine.registry.pull import Repository, has_blob
 from engine.registry.retry import PASSING
 from engine.registry.transport import Content, Request
@@ -25,8 +26,6 @@ SMALL = 1 << 20
 
 OpenBlob = Callable[[], BinaryIO]
 """Opens a blob's content; once for each attempt. A seekable file is not read again from its start."""
-Sent = Callable[[int], None]
-"""Told how many bytes of the blob have been sent."""
 
 
 def scope_of(repository: Repository, mount_from: str = "") -> frozenset[Scope]:
@@ -86,7 +85,14 @@ async def push_blob(
     return True
 
 
-async def push_stream(repository: Repository, content: Content, finished: Callable[[], oci.Descriptor]) -> None:
+class GrowingBody(FileBody, Protocol):
+    """A blob that is still being made."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """All of it, as it comes."""
+
+
+async def push_stream(repository: Repository, body: GrowingBody, finished: Callable[[], oci.Descriptor]) -> None:
     """Uploads a blob that is still being made, in one request that is tried once: whoever fails sends it the usual way.
 
     `finished` tells what it was when the last piece has been given.
@@ -99,11 +105,13 @@ async def push_stream(repository: Repository, content: Content, finished: Callab
     request = Request("POST", path, what, scopes, {"content-length": "0"}, ok=(202,))
     async with repository.transport.exchange(request) as response:
         location = _location(repository, response)
-    headers = {"content-type": "application/octet-stream"}
-    request = Request("PATCH", location, what, scopes, headers, content, ok=(202, 204), repeatable=False)
-    async with repository.transport.exchange(request) as response:
-        location = _location(repository, response)
-    await _finish(repository, finished(), location)
+    further = await patch_directly(repository, location, scopes, what, body, lambda _: None)
+    if further is None:
+        headers = {"content-type": "application/octet-stream"}
+        request = Request("PATCH", location, what, scopes, headers, body.pieces, ok=OK, repeatable=False)
+        async with repository.transport.exchange(request) as response:
+            further = _location(repository, response)
+    await _finish(repository, finished(), further)
 
 
 async def _mount_or_begin(repository: Repository, blob: oci.Descriptor, mount_from: str) -> str | None:
@@ -171,7 +179,7 @@ class _Upload:
         start = 0
         for attempt in range(patience.attempts):
             try:
-                location = await self._patch(location, start)
+                location = (not attempt and await self._patch_directly(location)) or await self._patch(location, start)
                 break
             except RegistryError as error:
                 if attempt + 1 == patience.attempts or not _resumable(error):
@@ -179,6 +187,24 @@ class _Upload:
             await trio.sleep(patience.pause(attempt))
             location, start = await self._resume(location)
         await _finish(self._repository, self._blob, location)
+
+    async def _patch_directly(self, location: str) -> str | None:
+        """The whole over a line of its own; None where that cannot be, and where it is refused: the HTTP client will
+        hear the same, and knows how to log in, and to explain."""
+        blob, repository = self._blob, self._repository
+        if blob.size < LEAST:
+            return None
+        with closing(self._content()) as file:
+            body = whole_file(file, blob.size)
+            if body is None:
+                return None
+            try:
+                what = _what(repository, blob)
+                return await patch_directly(repository, location, scope_of(repository), what, body, self._sent)
+            except RegistryError as error:
+                if _resumable(error):
+                    raise
+                return None
 
     async def _patch(self, location: str, start: int) -> str:
         headers = {"content-type": "application/octet-stream", "content-length": str(self._blob.size - start)}
@@ -191,7 +217,7 @@ class _Upload:
             scope_of(self._repository),
             headers,
             self._body(start),
-            ok=(202, 204),
+            ok=OK,
             repeatable=False,
         )
         async with self._repository.transport.exchange(request) as response:

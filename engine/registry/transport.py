@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import field, replace
@@ -12,16 +13,15 @@ from urllib.parse import urljoin, urlsplit, urlunsplit
 from engine.errors import RegistryError
 from engine.registry.auth import Authorizer, Scope
 from engine.registry.bodies import read_at_most
-from engine.registry.connections import Connections
+from engine.registry.connections import USER_AGENT, Connections
 from engine.registry.credentials import CredentialStore
 from engine.registry.failure import failure
+from engine.registry.line import Address, is_proxied
 from engine.registry.reference import is_local
 from engine.registry.retry import Patience, is_final, persist, wants_certificate
 from engine.values import frozen
 
 if TYPE_CHECKING:
-    import ssl
-
     import httpx2
 
 MAX_REDIRECTS = 10
@@ -59,9 +59,26 @@ class HostTransport:
         self.patience = patience
         self._auth = Authorizer(domain, host, credentials, connections, patience)
 
-    def tls_of(self, host: str) -> ssl.SSLContext:
-        """The TLS settings for a host (with its port), which may be another one that this one redirects to."""
-        return self._connections.tls(host)
+    def address_of(self, url: str, headers: Mapping[str, str]) -> Address | None:
+        """Where a line of our own goes for a URL of this host, or one that it redirects to; None behind a proxy."""
+        if is_proxied(os.environ):
+            return None
+        parts = urlsplit(url)
+        tls = self._connections.tls(parts.netloc) if parts.scheme == "https" else None
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        port = parts.port or (443 if tls else 80)
+        return Address(parts.hostname or "", port, target, {"host": parts.netloc, **headers}, tls)
+
+    def address(self, path: str, scopes: frozenset[Scope]) -> Address | None:
+        """The same for a path that this host has told, with who we are; None where that leads to another host."""
+        scheme, *others = self._connections.schemes(self.host)
+        url = self._url(path, scheme)
+        if others or not url.startswith(f"{scheme}://{self.host}/"):
+            return None
+        authorization = self._auth.header(scopes)
+        return self.address_of(
+            url, {"user-agent": USER_AGENT} | ({"authorization": authorization} if authorization else {})
+        )
 
     @asynccontextmanager
     async def exchange(self, request: Request) -> AsyncIterator[httpx2.Response]:
@@ -75,6 +92,8 @@ class HostTransport:
             if response.status_code not in request.ok:
                 raise await failure(response, request.what, self.host)
             yield response
+            if not response.is_stream_consumed and _is_short(response):
+                await _drain(response)
         finally:
             await response.aclose()
 
@@ -166,11 +185,17 @@ def _marked(schemes: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
         yield scheme, number == len(schemes)
 
 
+def _is_short(response: httpx2.Response) -> bool:
+    """Whether an answer that nobody read has no body, or a short one: a connection is worth more than that."""
+    length = response.headers.get("content-length", "")
+    return response.request.method == "HEAD" or (length.isdecimal() and int(length) <= MAX_DRAINED)
+
+
 async def _drain(response: httpx2.Response) -> None:
     """Reads what little there is, so that the connection can be used again."""
     import httpx2
 
-    if int(response.headers.get("content-length") or 0) <= MAX_DRAINED:
+    if response.request.method == "HEAD" or int(response.headers.get("content-length") or 0) <= MAX_DRAINED:
         with suppress(httpx2.HTTPError):
             await read_at_most(response, MAX_DRAINED)
     await response.aclose()

@@ -247,3 +247,16 @@ def test_a_retry_after_too_long_is_not_waited_for(registry: RegistryServer) -> N
     with faulty_proxy(registry.port, tricks) as proxy, pytest.raises(RegistryError, match="429") as caught:
         run(lambda registries: registries.head(f"{proxy.host}/app"))
     assert "limits how often" in caught.value.hint
+
+
+def test_what_comes_one_after_the_other_shares_a_connection(registry: RegistryServer) -> None:
+    async def story(registries: Registries) -> None:
+        for content in (b"one", b"two"):
+            blob = await push(registries, name, content)
+            assert await registries.has_blob(name, blob.digest)
+            assert await pull(registries, name, blob) == content
+
+    with faulty_proxy(registry.port, []) as proxy:
+        name = f"{proxy.host}/sharing"
+        run(story)
+        assert proxy.connections == 1
