@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bakery.cli import deferrals
 
-DEFERRED = ("trio", "inspect", "gettext", "platform", "urllib.parse")
+DEFERRED = ("trio", "inspect", "gettext", "platform", "urllib.parse", "ipaddress", "shutil")
 
 PRINT = """
 import sys

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,12 +68,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    state = State.open(tmp_path / "state")
-    store = SnapshotStore(state)
-    yield World(state, store)
-    store.close()
-    state.close()
+def world(state: State, store: SnapshotStore) -> World:
+    return World(state, store)
 
 
 def read(layout: Path, digest: str) -> dict:

@@ -46,20 +46,6 @@ CONFIG = {
 }
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State.open(tmp_path / "state")
-    yield state
-    state.close()
-
-
-@pytest.fixture
-def store(state: State) -> Iterator[SnapshotStore]:
-    store = SnapshotStore(state)
-    yield store
-    store.close()
-
-
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
     with registry_server(tmp_path_factory.mktemp("registry")) as server:

@@ -66,12 +66,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    state = State.open(tmp_path / "state")
-    store = SnapshotStore(state)
-    yield World(state, store)
-    store.close()
-    state.close()
+def world(state: State, store: SnapshotStore) -> World:
+    return World(state, store)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,8 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    state = State.open(tmp_path / "state")
-    store = SnapshotStore(state)
-    yield World(state, store)
-    store.close()
-    state.close()
+def world(state: State, store: SnapshotStore) -> World:
+    return World(state, store)
 
 
 @pytest.mark.parametrize("form", FORMS)
