@@ -18,7 +18,7 @@ _EPILOG = """\b
 Examples:
   bakery doctor           look, and change nothing
   bakery doctor --quick   the same without reading blobs and looking at every file of layers
-  bakery doctor --deep    read every file of layers, too, and compare with the last time
+  bakery doctor --deep    read every file of layers, too, and compare with blobs and the last time
   bakery doctor --fix     put right what can be put right"""
 
 

@@ -1,43 +1,64 @@
-"""Whether the layers of a state folder still hold what they held: by their marks, and by what was read before."""
+"""Whether the layers of a state folder still hold what they held: by their marks, what was read before, and blobs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from enum import Enum
 
+from engine.cache.packed_contents import as_packed
 from engine.snapshots.marks import content_of, measure
 from engine.state import State
+from engine.values import frozen
 
 
-def never_read(state: State) -> tuple[int, int]:
-    """The number of layers whose files' contents there is nothing to compare with, and that of all layers."""
-    ((new, every),) = state.query(
-        "SELECT count(*) - count(nullif(content, '')), count(*)"
-        " FROM layers LEFT JOIN layer_marks ON layer = id WHERE unpacked = 1"
-    )
-    return new, every
+class Content(Enum):
+    """What can be said of a layer's files."""
+
+    SAME = "as they were"
+    CHANGED = "not as they were"
+    NEW = "read for the first time, with nothing to compare them with"
 
 
-def changed_layers(state: State, deep: bool) -> Iterator[str]:
-    """The layers whose files are not what they were, sorted. Those that are not there, or have no mark, are left out.
+@frozen
+class LayerContents:
+    """The layers that are here: how many, those whose files changed, sorted, and how many nothing is known of."""
 
-    `deep`: read all files, too. What is read for the first time is noted, for others to be compared with.
+    every: int
+    changed: tuple[str, ...]
+    new: int
+
+
+def look_at_layers(state: State, deep: bool) -> LayerContents:
+    """What the files of all layers that are here are. Of layers without a mark nothing is known.
+
+    `deep`: read all files, too. What is read for the first time is compared with the layer's blob if that is here, and
+    noted, for others to be compared with.
     """
     rows = state.query(
-        "SELECT layer, mark, content FROM layer_marks"
-        " WHERE layer IN (SELECT id FROM layers WHERE unpacked = 1) ORDER BY layer"
+        "SELECT id, mark, content FROM layers LEFT JOIN layer_marks ON layer = id WHERE unpacked = 1 ORDER BY id"
     )
-    for layer, mark, content in rows:
-        folder = state.layers / layer
-        try:
-            if not (folder / "fs").is_dir():
-                continue
-            if measure(folder).mark != mark:
-                yield layer
-            elif deep:
-                found = content_of(folder)
-                if not content:
-                    state.write("UPDATE layer_marks SET content = ? WHERE layer = ? AND mark = ?", found, layer, mark)
-                elif found != content:
-                    yield layer
-        except OSError:  # a file that cannot be read is lost
-            yield layer
+    found = {layer: _content(state, layer, mark, content, deep) for layer, mark, content in rows}
+    changed = tuple(layer for layer, content in found.items() if content is Content.CHANGED)
+    return LayerContents(len(rows), changed, sum(content is Content.NEW for content in found.values()))
+
+
+def _content(state: State, layer: str, mark: str | None, known: str | None, deep: bool) -> Content:
+    folder = state.layers / layer
+    try:
+        if not (folder / "fs").is_dir():
+            return Content.SAME  # it is not here: others tell
+        if mark is None:
+            return Content.NEW
+        if measure(folder).mark != mark:
+            return Content.CHANGED
+        if not deep:
+            return Content.SAME
+        found = content_of(folder)
+        if known:
+            return Content.SAME if found == known else Content.CHANGED
+        same = as_packed(state, layer)
+    except OSError:  # a file that cannot be read is lost
+        return Content.CHANGED
+    if same is False:
+        return Content.CHANGED
+    state.write("UPDATE layer_marks SET content = ? WHERE layer = ? AND mark = ?", found, layer, mark)
+    return Content.SAME if same else Content.NEW

@@ -15,7 +15,7 @@ from enum import Enum, IntEnum
 from pathlib import Path
 
 from engine.blobs import BlobStore
-from engine.cache.layer_contents import changed_layers, never_read
+from engine.cache.layer_contents import LayerContents, look_at_layers
 from engine.cache.removal import Remover
 from engine.digests import Digest
 from engine.disks import is_full
@@ -58,7 +58,7 @@ class Depth(IntEnum):
 
     QUICK = 0  # what is there
     USUAL = 1  # … and whether every blob is what its name says, and every layer's files look as they did
-    DEEP = 2  # … and whether every layer's files still hold what they held when somebody looked so deep before
+    DEEP = 2  # … and whether every layer's files still hold what they held when it was packed or looked at so deep
 
 
 def examine(root: Path, depth: Depth = Depth.USUAL) -> list[Finding]:
@@ -77,13 +77,13 @@ def examine(root: Path, depth: Depth = Depth.USUAL) -> list[Finding]:
         return [Finding(Kind.DATABASE, damage)]
     state = State.open(root)
     try:
-        new = [*_unread(state)] if depth is Depth.DEEP else []
-        changed = [*changed_layers(state, depth is Depth.DEEP)] if depth > Depth.QUICK else []
+        deep = depth is Depth.DEEP
+        contents = look_at_layers(state, deep) if depth > Depth.QUICK else None
         blobs = _blobs(state, depth > Depth.QUICK)
         return [
-            *new,
+            *(_unread(contents) if contents and deep else ()),
             *_layers(state),
-            *_changed(changed),
+            *(_changed(contents.changed) if contents else ()),
             *blobs,
             *_records(state),
             *_mounts(state),
@@ -134,16 +134,15 @@ def _drop(state: State, layer: str) -> None:
         discard(state.layers / layer)
 
 
-def _unread(state: State) -> Iterator[Finding]:
-    new, every = never_read(state)
-    if new:
-        text = f"{new} of {every} were read for the first time: what their files held before is not known"
-        yield Finding(Kind.UNREAD, text)
+def _unread(contents: LayerContents) -> Iterator[Finding]:
+    if contents.new:
+        first = "were read for the first time: what their files held before is not known"
+        yield Finding(Kind.UNREAD, f"{contents.new} of {contents.every} {first}")
 
 
-def _changed(layers: list[str]) -> Iterator[Finding]:
+def _changed(layers: tuple[str, ...]) -> Iterator[Finding]:
     if layers:
-        yield Finding(Kind.CONTENT, f"files of {len(layers)} layers are not as they were", tuple(layers))
+        yield Finding(Kind.CONTENT, f"files of {len(layers)} layers are not as they were", layers)
 
 
 def _damage(root: Path) -> str:
