@@ -50,6 +50,8 @@ class Registries:
         self._patience = patience or Patience()
         self._connections: Connections | None = None
         self._transports: dict[tuple[str, str], HostTransport] = {}
+        self._referrers: dict[str, bool] = {}
+        """Of hosts, whether they keep lists of referrers."""
 
     async def head(self, reference: Reference | str) -> oci.Descriptor | None:
         """What a reference means now, by one HEAD; None if the registry does not tell this way (ask `manifest`).
@@ -282,17 +284,35 @@ class Registries:
     async def push_manifest(self, reference: Reference | str, data: bytes, media_type: str) -> oci.Descriptor:
         """Writes a manifest or index: under the reference's digest if it has one (which must be right), else its tag.
 
+        One that is about another is listed under a tag where the registry does not keep such lists itself.
+
         Raises:
             RegistryError: if the registry refuses it.
         """
         from engine.registry.push import push_manifest
+        from engine.registry.referrers import add_referrer, subject_of
 
         reference = _parsed(reference)
         digest = sha256(data)
         if reference.digest and reference.digest != digest:
             raise RegistryError(f"cannot push {reference}: the manifest is {digest}")
-        await push_manifest(self._origin(reference), reference.selector, data, media_type)
-        return oci.Descriptor(media_type, digest, len(data))
+        repository = self._origin(reference)
+        await push_manifest(repository, reference.selector, data, media_type)
+        pushed = oci.Descriptor(media_type, digest, len(data))
+        subject = subject_of(data, media_type)
+        if subject and not await self._lists_referrers(repository, subject.digest):
+            await add_referrer(repository, data, pushed)
+        return pushed
+
+    async def _lists_referrers(self, repository: Repository, subject: Digest) -> bool:
+        """Whether a registry keeps lists of referrers; asked once, for all that is pushed there."""
+        from engine.registry.push import scope_of
+        from engine.registry.referrers import lists_referrers
+
+        host = repository.transport.host
+        if host not in self._referrers:
+            self._referrers[host] = await lists_referrers(repository, subject, scope_of(repository))
+        return self._referrers[host]
 
     def _places(self, reference: Reference) -> list[Repository]:
         """Where an image may be had: mirrors, then the registry."""

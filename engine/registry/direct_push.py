@@ -7,6 +7,7 @@ import stat
 from collections.abc import Callable
 from io import BufferedReader
 from typing import BinaryIO, Protocol
+from urllib.parse import urljoin
 
 import trio
 
@@ -87,7 +88,7 @@ async def patch_directly(
         raise RegistryError(f"cannot {what}: the connection to {transport.host} was cut ({error})") from error
     if head.status not in OK:
         raise RegistryError(f"cannot {what}: {transport.host} answered {head.line}", status=head.status)
-    return head.fields.get("location") or location
+    return urljoin(location, head.fields.get("location", ""))
 
 
 def _patch(address: Address, patience: Patience, body: FileBody, sent: Sent) -> Head:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 from engine.errors import RegistryError
 from engine.registry.auth import Authorizer, Scope
@@ -82,7 +82,7 @@ class HostTransport:
 
     @asynccontextmanager
     async def exchange(self, request: Request) -> AsyncIterator[httpx2.Response]:
-        """Sends a request and gives the answer, its body still to be read.
+        """Sends a request and gives the answer, its body still to be read. A `Location` in it is a whole URL.
 
         Raises:
             RegistryError: if there is no answer, or it is none of `request.ok`.
@@ -91,6 +91,9 @@ class HostTransport:
         try:
             if response.status_code not in request.ok:
                 raise await failure(response, request.what, self.host)
+            if "location" in response.headers:
+                # It may be relative to what was asked for (RFC 9110 §10.2.2), which nobody knows later.
+                response.headers["location"] = urljoin(str(response.request.url), response.headers["location"])
             yield response
             if not response.is_stream_consumed and _is_short(response):
                 await _drain(response)
@@ -139,7 +142,7 @@ class HostTransport:
         for _ in range(MAX_REDIRECTS):
             target = urlsplit(url)
             headers = dict(request.headers)
-            if authorization and target.netloc == self.host and target.scheme == scheme:
+            if authorization and _host_of(target) == self.host and target.scheme == scheme:
                 headers["authorization"] = authorization
             client = self._connections.client(target.netloc, target.scheme)
             content = request.content if isinstance(request.content, bytes) else request.content()
@@ -155,9 +158,15 @@ class HostTransport:
     def _url(self, path: str, scheme: str) -> str:
         """A whole URL. A registry behind a proxy may name itself with the wrong scheme; ours is the one that works."""
         parts = urlsplit(path)
-        if parts.netloc == self.host:
-            return urlunsplit(parts._replace(scheme=scheme))
+        if _host_of(parts) == self.host:
+            return urlunsplit(parts._replace(scheme=scheme, netloc=self.host))
         return urljoin(f"{scheme}://{self.host}", path)
+
+
+def _host_of(url: SplitResult) -> str:
+    """The host and port of a URL, without a port that goes without saying."""
+    usual = {"https": ":443", "http": ":80"}.get(url.scheme)
+    return url.netloc.removesuffix(usual) if usual else url.netloc
 
 
 def _check_redirect(host: str, scheme: str, url: str) -> None:

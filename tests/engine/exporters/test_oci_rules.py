@@ -61,9 +61,12 @@ class World:
     store: SnapshotStore
 
     def write(self, image: TargetImage, dest: Path, type: str = "oci", **attributes: str) -> None:
+        self.export(image, Export(type, {"dest": str(dest), **attributes}))
+
+    def export(self, image: TargetImage, export: Export) -> None:
         async def run() -> None:
             async with opened(self.state, self.store) as context:
-                await open_exporter(Export(type, {"dest": str(dest), **attributes})).export(image, context)
+                await open_exporter(export).export(image, context)
 
         trio.run(run)
 
