@@ -12,7 +12,7 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class KeyLocks:
         with self.trying(key) as held:
             yield held
 
+    def several(self) -> HeldKeys:
+        """For locks that are held together. Raises StateError."""
+        return HeldKeys(self._open())
+
     def wait(self, key: str) -> None:
         """Returns when a key's lock was free for a moment. Raises StateError."""
         descriptor = self._open()
@@ -59,8 +63,28 @@ class KeyLocks:
             raise StateError(f"cannot use the lock file {self._path}: {error.strerror}", hint=hint) from error
 
 
-def _lock(descriptor: int, command: int, key: str) -> bool:
-    flock = struct.pack("@hhqqi", fcntl.F_WRLCK, os.SEEK_SET, int(key[:_DIGITS], 16), 1, 0)
+class HeldKeys:
+    """Locks that are held until they are freed, all by one open file. May be used from any thread."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def take(self, key: str) -> bool:
+        """Locks a key if nobody else has: whether that is so. Never waits. Raises StateError."""
+        return _lock(self._descriptor, fcntl.F_OFD_SETLK, key)
+
+    def free(self, keys: Iterable[str]) -> None:
+        """Unlocks keys. Raises StateError."""
+        for key in keys:
+            _lock(self._descriptor, fcntl.F_OFD_SETLK, key, fcntl.F_UNLCK)
+
+    def close(self) -> None:
+        """Unlocks all that are left."""
+        os.close(self._descriptor)
+
+
+def _lock(descriptor: int, command: int, key: str, kind: int = fcntl.F_WRLCK) -> bool:
+    flock = struct.pack("@hhqqi", kind, os.SEEK_SET, int(key[:_DIGITS], 16), 1, 0)
     try:
         fcntl.fcntl(descriptor, command, flock)
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +16,12 @@ from engine.cache.content.trees import TreeChanges
 from engine.cache.memory import TargetMemory
 from engine.cache.records import RecordStore
 from engine.concurrency import in_thread
+from engine.desk import Desk
 from engine.digests import Digest, sha256
 from engine.errors import EngineError
 from engine.events import Event, LogChunk, Status, Stream, VertexCompleted, VertexStarted, Warned
 from engine.key_locks import KeyLocks
+from engine.ledger import Ledger
 from engine.llb.definition import Vertex
 from engine.locks import waiting_thread
 from engine.ops.context import StepContext
@@ -175,18 +177,22 @@ class Workshop:
 
         await trio.to_thread.run_sync(work, limiter=copying_limiter())
 
-    def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
-        """Changes files; the inputs are here."""
+    @contextmanager
+    def at_desk(self) -> Iterator[Desk]:
+        """Where such a thread changes files."""
+        desk = Desk(self._change_files, self.records, self._locks.several(), Ledger(self._house.state))
+        try:
+            yield desk
+        finally:
+            desk.close()
+
+    def _change_files(self, vertex: Vertex, inputs: Sequence[Result], ledger: Ledger) -> Sequence[Result | None]:
         from engine.ops.file import FileOperation
 
         operation = self._operation(vertex)
         assert isinstance(operation, FileOperation)
         with failures_explained(self._house.state):
-            return operation.do(inputs, self._context(vertex))
-
-    def lock_now(self, key: str) -> AbstractContextManager[bool]:
-        """Held against other processes; False if one of them has it."""
-        return self._locks.trying(key)
+            return operation.do(inputs, self._context(vertex, ledger))
 
     def try_lock(self, key: str) -> AbstractAsyncContextManager[bool]:
         """Held against other processes that use the state folder; False if one of them has it."""
@@ -246,7 +252,7 @@ class Workshop:
             raise
         self._listener(VertexCompleted(vertex.digest, time.time()))
 
-    def _context(self, vertex: Vertex) -> StepContext:
+    def _context(self, vertex: Vertex, ledger: Ledger | None = None) -> StepContext:
         wishes = self._wishes_of(vertex)
 
         def log(stream: Stream, data: bytes) -> None:
@@ -267,6 +273,7 @@ class Workshop:
             network=self._step_network,
             shell=self._shell,
             terminal=self._terminal,
+            ledger=ledger,
         )
 
     def _runtime(self) -> Runtime:

@@ -26,6 +26,7 @@ LINES: list[set[str]] = [
         "engine.exchange",
         "engine.later",
         "engine.space",
+        "engine.desk",
     },
     {"engine.solver"},
     {
@@ -46,6 +47,7 @@ LINES: list[set[str]] = [
         "engine.locks",
         "engine.key_locks",
         "engine.leases",
+        "engine.ledger",
         "engine.salvage",
         "engine.reconcile",
         "engine.secret_values",

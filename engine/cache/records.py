@@ -12,10 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from engine.ledger import Ledger
 from engine.results import LayerID, Snapshot
 from engine.state import State
 from engine.values import frozen
 
+_SAVE = (
+    "INSERT OR REPLACE INTO records (key, result, identity, vertex, name, created, used, seconds)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _CHUNK = 500
 """Keys in one SELECT; SQLite takes at least 999 parameters."""
 
@@ -70,12 +75,15 @@ class RecordStore:
 
     def save(self, keys: Iterable[str], record: Record, *, vertex: str, name: str) -> None:
         """Writes a result under its keys; what they stood for before is forgotten."""
+        ledger = Ledger(self._state)
+        self.enter(ledger, keys, record, vertex=vertex, name=name)
+        ledger.write()
+
+    def enter(self, ledger: Ledger, keys: Iterable[str], record: Record, *, vertex: str, name: str) -> None:
+        """As `save`, when the ledger is written."""
         now, result = self._clock(), _format(record.results)
-        self._state.write_many(
-            "INSERT OR REPLACE INTO records (key, result, identity, vertex, name, created, used, seconds)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [(key, result, record.identity, vertex, name, now, now, record.seconds) for key in dict.fromkeys(keys)],
-        )
+        rest = (result, record.identity, vertex, name, now, now, record.seconds)
+        ledger.enter(*((_SAVE, (key, *rest)) for key in dict.fromkeys(keys)))
 
     def touch(self, identities: Iterable[str]) -> None:
         """Notes that results were used, with their layers: garbage collection takes the longest unused first."""

@@ -15,6 +15,7 @@ from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.cache.mounts import CacheMounts
+    from engine.ledger import Ledger
     from engine.sandbox.contract import Runtime
     from engine.secret_values import SecretReader
     from engine.snapshots.store import SnapshotStore
@@ -47,3 +48,5 @@ class StepContext:
     shell: Shell | None = None
     terminal: AbstractAsyncContextManager[object] = field(default_factory=nullcontext)
     """Held by the one step that has the user's terminal."""
+    ledger: Ledger | None = None
+    """Where layers are recorded; at once if there is none."""

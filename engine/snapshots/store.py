@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from engine.errors import SPACE_HINT, StateError, disk_hint
+from engine.ledger import Ledger
 from engine.results import LayerID, Snapshot
 from engine.snapshots import user_namespace
 from engine.snapshots.difference import write_difference
-from engine.snapshots.marks import measure
+from engine.snapshots.marks import Measured, measure
 from engine.snapshots.overlay_format import overlay_format
 from engine.snapshots.tree import LayeredTree
 from engine.snapshots.work import WorkFolder, discard
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
     from engine.snapshots.mount_points import MountPoints, Place
     from engine.state import State
 
+_RECORD = (
+    "INSERT INTO layers (id, unpacked, size, created, used, description) VALUES (?, 1, ?, ?, ?, ?)"
+    " ON CONFLICT (id) DO UPDATE SET unpacked = 1, size = excluded.size, used = excluded.used"
+)
+_MARK = "INSERT OR REPLACE INTO layer_marks (layer, mark) VALUES (?, ?)"
+_NAMES = 64
+"""How many names of layers are reserved at once."""
 _BELOW = "below"
 _IDS = "ids"
 Progress = Callable[[str, int, int, bool], None]
@@ -49,7 +57,7 @@ class Fetcher(Protocol):
 class NewLayer:
     """A layer that is being written, over `base`. Gone when its `with` block ends without a commit."""
 
-    def __init__(self, store: SnapshotStore, base: Snapshot, folder: Path) -> None:
+    def __init__(self, store: SnapshotStore, base: Snapshot, folder: Path, ledger: Ledger | None = None) -> None:
         self.base = base
         self.path = folder / "fs"
         """What the layer changes, in overlay form."""
@@ -59,10 +67,12 @@ class NewLayer:
         """What the changes are measured against: whoever writes the layer's tar needs it to know what is new."""
         self._store = store
         self._folder = folder
+        self._ledger = ledger
         self.committed: Snapshot | None = None
 
     def commit(self, description: str, *, layer: LayerID | None = None) -> Snapshot:
-        """Makes it a layer: renamed into place, then recorded. Nothing may be mounted over it any more.
+        """Makes it a layer: renamed into place, then recorded, or entered into the ledger to be recorded later. Nothing
+        may be mounted over it any more.
 
         `layer` names one that is recorded already (it came with an image); else it gets a new name. If another process
         has just made the same one, that one stays and this is dropped.
@@ -77,8 +87,8 @@ class NewLayer:
         if layer is None:
             with open(self._folder / _BELOW, "wb") as file:
                 file.write(" ".join(self.below.layers).encode())
-        name = layer or LayerID(os.urandom(8).hex())
-        self._store.record(name, self._folder, description)
+        name = layer or (new_name() if self._ledger is None else self._store.reserved_name())
+        self._store.record(name, self._folder, description, self._ledger)
         self.committed = Snapshot((*self.base.layers, name))
         return self.committed
 
@@ -104,6 +114,7 @@ class SnapshotStore:
         self._fetcher: Fetcher | None = None
         self._fetches: list[_Fetch] = []
         self._guard = threading.Lock()
+        self._names: list[LayerID] = []
         self._free_mounts: list[Path] = []
         self._places: dict[tuple[tuple[str, Place], ...], Path] = {}
 
@@ -124,13 +135,14 @@ class SnapshotStore:
             return None
 
     @contextmanager
-    def new_layer(self, base: Snapshot) -> Iterator[NewLayer]:
-        """A new layer over `base`, for writing. Its top folder looks like that of `base`, which must be here.
+    def new_layer(self, base: Snapshot, ledger: Ledger | None = None) -> Iterator[NewLayer]:
+        """A new layer over `base`, for writing. Its top folder looks like that of `base`, which must be here. With a
+        `ledger` it is recorded when that is written.
 
         Raises:
             StateError: if the disk is full or cannot be written to.
         """
-        with self._written(self._work.make("layer"), base) as layer:
+        with self._written(self._work.make("layer"), base, ledger) as layer:
             yield layer
 
     @contextmanager
@@ -140,8 +152,8 @@ class SnapshotStore:
             yield layer
 
     @contextmanager
-    def _written(self, folder: Path, base: Snapshot) -> Iterator[NewLayer]:
-        layer = NewLayer(self, base, folder)
+    def _written(self, folder: Path, base: Snapshot, ledger: Ledger | None = None) -> Iterator[NewLayer]:
+        layer = NewLayer(self, base, folder, ledger)
         try:
             os.mkdir(layer.path)
             os.chmod(layer.path, 0o755)
@@ -262,8 +274,26 @@ class SnapshotStore:
             (self._state.layers / layer).rename(rubbish / "layer")
         discard(rubbish)
 
-    def record(self, layer: LayerID, folder: Path, description: str) -> None:
+    def reserved_name(self) -> LayerID:
+        """A new layer's name that is in this process's lease: a collector takes away what is neither recorded nor in
+        use. Raises StateError."""
+        with self._guard:
+            if not self._names:
+                self._names = [new_name() for _ in range(_NAMES)]
+                with self._state.lease.taking():
+                    self._state.lease.hold(self._names)
+            return self._names.pop()
+
+    def record(self, layer: LayerID, folder: Path, description: str, ledger: Ledger | None = None) -> None:
         """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
+        measured = self._put_in_place(layer, folder)
+        now = time.time()
+        own = ledger or Ledger(self._state)
+        own.enter((_RECORD, (layer, measured.size, now, now, description)), (_MARK, (layer, measured.mark)))
+        if ledger is None:
+            own.write()
+
+    def _put_in_place(self, layer: LayerID, folder: Path) -> Measured:
         measured = measure(folder)
         place = f"{self._layer_folder}/{layer}"
         try:
@@ -279,18 +309,7 @@ class SnapshotStore:
                 raise StateError(f"cannot keep a layer: {error.strerror}", hint=SPACE_HINT) from error
             discard(folder)
             measured = measure(Path(place))
-        now = time.time()
-        with self._state.transaction():
-            self._state.write(
-                "INSERT INTO layers (id, unpacked, size, created, used, description) VALUES (?, 1, ?, ?, ?, ?)"
-                " ON CONFLICT (id) DO UPDATE SET unpacked = 1, size = excluded.size, used = excluded.used",
-                layer,
-                measured.size,
-                now,
-                now,
-                description,
-            )
-            self._state.write("INSERT OR REPLACE INTO layer_marks (layer, mark) VALUES (?, ?)", layer, measured.mark)
+        return measured
 
     def close(self) -> None:
         """Removes this process's unfinished work."""
@@ -364,6 +383,11 @@ class SnapshotStore:
             if not self._form.is_mark(name):
                 os.setxattr(folder, name, os.getxattr(below, name))
         os.utime(folder, ns=(info.st_mtime_ns, info.st_mtime_ns))
+
+
+def new_name() -> LayerID:
+    """A layer's name that nobody has."""
+    return LayerID(os.urandom(8).hex())
 
 
 def _discard_work(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 To hand a step to a thread and take it back takes longer than to copy a small file. So a row is handed over as a whole;
 what is done for each of its steps is what the scheduler does for others: looked up by its content key, held against
-other processes, run, recorded. Listeners are called in the scheduler's thread only: what there is to tell waits in
+other processes, run, recorded; but it is looked up and recorded together with its neighbours. Listeners are called in the scheduler's thread only: what there is to tell waits in
 `Overheard` until somebody passes it on.
 """
 
@@ -23,13 +23,13 @@ from engine.ops.contract import Dependency
 from engine.results import Snapshot
 from engine.solver.findings import Done, Findings, Inputs
 from engine.solver.reasons import Reasons
-from engine.solver.services import Services
+from engine.solver.services import Desk, Services
 from engine.solver.tell import Teller
 from engine.solver.why import Taken, changed_files, reason_of
 from engine.values import frozen, record
 
 PAUSE = 0.05
-"""Seconds that what a row has to tell waits at most while it is at work."""
+"""Seconds that what a row has to tell, and to record, waits while it is at work."""
 
 
 class Overheard:
@@ -38,7 +38,7 @@ class Overheard:
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
         self._events: deque[Event] = deque()
-        self._rows = 0
+        self._rows: list[Row] = []
         self._passing = False
 
     def listen(self, event: Event) -> None:
@@ -52,20 +52,22 @@ class Overheard:
 
     async def during(self, row: Row, services: Services, nursery: trio.Nursery) -> None:
         """Has a row done, and tells what it has to tell meanwhile."""
-        self._rows += 1
+        self._rows.append(row)
         if not self._passing:
             self._passing = True
             nursery.start_soon(self._pass_on_while_rows_work)
         try:
             await services.in_row(row.work)
         finally:
-            self._rows -= 1
+            self._rows.remove(row)
             self.pass_on()
 
     async def _pass_on_while_rows_work(self) -> None:
         while self._rows:
             await trio.sleep(PAUSE)
             self.pass_on()
+            for row in self._rows:
+                row.write_meanwhile()
         self._passing = False
 
 
@@ -90,6 +92,19 @@ class Hands:
     teller: Teller
 
 
+@frozen
+class Glance:
+    """What is recorded of the steps that are left, looked up for all of them at once.
+
+    Another process can only know more of a step by what this one has made if that was `written` since: until then
+    nobody else has seen the identities that were `made`.
+    """
+
+    written: int = 0
+    records: Mapping[str, Record] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
+
+
 @record
 class Row:
     """Done by `work`; after that `done` holds the results of the steps that are finished, and either nothing is left,
@@ -102,43 +117,62 @@ class Row:
     failed: tuple[Vertex, EngineError] | None = None
     busy: str = ""
     absent: Snapshot | None = None
+    desk: Desk | None = None
+    """Where it is at work now."""
+    glance: Glance = field(default_factory=lambda: Glance())
 
     def __str__(self) -> str:
         return f"at {self.stations[0].vertex.name}" if self.stations else "at its end"
 
     def work(self) -> None:
         """Goes on where it stopped, in a thread that trio has begun."""
-        self.busy, self.absent = "", None
+        self.busy, self.absent, self.glance = "", None, Glance()
+        last = self.stations[-1].vertex
+        try:
+            with self.hands.services.at_desk() as self.desk:
+                self._go_on(self.desk)
+        except EngineError as error:
+            # What was done could not be recorded, and counts as not done.
+            self.failed = last, error
+            self.done.clear()
+        finally:
+            self.desk = None
+
+    def write_meanwhile(self) -> None:
+        """Has what is done recorded, in another thread than the one that is at work."""
+        desk = self.desk
+        if desk is not None:
+            desk.write_meanwhile()
+
+    def _go_on(self, desk: Desk) -> None:
         while self.stations:
             trio.from_thread.check_cancelled()
             station = self.stations[0]
             try:
-                if not self._pass(station):
+                if not self._pass(station, desk):
                     return
             except EngineError as error:
                 self.failed = station.vertex, error
                 return
             self.stations.popleft()
 
-    def _pass(self, station: Station) -> bool:
+    def _pass(self, station: Station, desk: Desk) -> bool:
         """Finishes a step; False if that has to wait."""
         inputs = self._inputs(station)
         checksums = station.checksums
-        findings, services = self.hands.findings, self.hands.services
+        findings = self.hands.findings
         key = findings.content_key(station.vertex, inputs, checksums)
-        with services.lock_now(key) as held:
-            if not held:
-                self.busy = key
+        if not desk.take(key):
+            self.busy = key
+            return False
+        taken = findings.take(station.vertex, inputs, checksums)
+        done = self._known(station, key, taken, desk)
+        if done is None:
+            self.absent = self._absent(taken)
+            if self.absent is not None:
                 return False
-            taken = findings.take(station.vertex, inputs, checksums)
-            keys = [findings.keys.save.get(station.vertex.digest), key]
-            done = self._known(station.vertex, keys)
-            if done is None:
-                self.absent = self._absent(taken)
-                if self.absent is not None:
-                    return False
-                done = self._run(station.vertex, taken, keys)
-            self.done[station.vertex.digest] = done
+            done = self._run(station.vertex, taken, key, desk)
+        self.done[station.vertex.digest] = done
         return True
 
     def _absent(self, taken: Sequence[Taken]) -> Snapshot | None:
@@ -152,31 +186,43 @@ class Row:
             for n, (edge, dependency) in enumerate(station.wanted)
         ]
 
-    def _known(self, vertex: Vertex, keys: Sequence[str | None]) -> Done | None:
+    def _known(self, station: Station, key: str, taken: Sequence[Taken], desk: Desk) -> Done | None:
+        vertex = station.vertex
         if vertex.note.ignore_cache:
             return None
-        hands = self.hands
-        known = hands.findings.recorded(vertex, keys[-1], hands.services.records)
+        known = self._recorded(station, key, taken, desk)
         if known is None:
             return None
-        self._remember(vertex, keys, known)
-        hands.findings.found.add(vertex.digest)
-        hands.teller.cached([vertex.digest], How.CONTENT)
+        findings = self.hands.findings
+        desk.save(key, findings.keys.save.get(vertex.digest), known, vertex)
+        findings.found.add(vertex.digest)
+        self.hands.teller.cached([vertex.digest], How.CONTENT)
         return Done(known.results, known.identity)
 
-    def _run(self, vertex: Vertex, taken: Sequence[Taken], keys: Sequence[str | None]) -> Done:
+    def _recorded(self, station: Station, key: str, taken: Sequence[Taken], desk: Desk) -> Record | None:
+        """By its content, or by its definition: another process may have done it since the plan was made."""
+        findings, glance = self.hands.findings, self.glance
+        if glance.written != desk.written or glance.made.isdisjoint(each.identity for each in taken):
+            definitions = (findings.keys.keys.get(each.vertex.digest) for each in self.stations)
+            wanted = [key, *(each for each in definitions if each is not None)]
+            glance = self.glance = Glance(desk.written, self.hands.services.records.find(wanted))
+        definition = findings.keys.keys.get(station.vertex.digest)
+        return glance.records.get(key) or (glance.records.get(definition) if definition else None)
+
+    def _run(self, vertex: Vertex, taken: Sequence[Taken], key: str, desk: Desk) -> Done:
         hands = self.hands
         self._say_why(vertex, taken)
         begun = hands.teller.started(vertex.digest)
         hands.findings.begun.add(vertex.digest)
         try:
-            results = hands.services.run_in_row(vertex, [each.result for each in taken])
+            results = desk.run(vertex, [each.result for each in taken])
         except trio.Cancelled:
             hands.teller.cancelled(vertex.digest)
             raise
         seconds = max(0.0, hands.teller.clock() - begun)
         made = Record(tuple(r if isinstance(r, Snapshot) else None for r in results), new_identity(), seconds)
-        self._remember(vertex, keys, made)
+        desk.save(key, hands.findings.keys.save.get(vertex.digest), made, vertex)
+        self.glance.made.add(made.identity)
         hands.findings.ran[vertex.digest] = seconds
         hands.teller.completed(vertex.digest)
         return Done(made.results, made.identity, cached=False)
@@ -190,7 +236,3 @@ class Row:
             files, more = trio.from_thread.run(changed_files, reason, vertex, taken, facts, hands.services)
             changes += files
         hands.teller.must_run(vertex.digest, reason.cause.value, changes, more)
-
-    def _remember(self, vertex: Vertex, keys: Sequence[str | None], made: Record) -> None:
-        known = [key for key in keys if key is not None]
-        self.hands.services.records.save(known, made, vertex=vertex.digest, name=vertex.name)

@@ -57,6 +57,31 @@ class Memory(Protocol):
         ...
 
 
+class Desk(Protocol):
+    """Where a thread does steps one after the other: what it saves is written together, and locked until then."""
+
+    @property
+    def written(self) -> int:
+        """How often something was written meanwhile, which others may have found since."""
+        ...
+
+    def take(self, key: str) -> bool:
+        """As `Services.try_lock`; held until what is saved under the key is written."""
+        ...
+
+    def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        """Does the work of an op vertex; its inputs are here. Raises EngineError."""
+        ...
+
+    def save(self, key: str, also: str | None, record: Record, vertex: Vertex) -> None:
+        """Has a result written under a key that was taken, and under another one."""
+        ...
+
+    def write_meanwhile(self) -> None:
+        """Writes what was saved so far, from another thread. What cannot be written now is tried again in the end."""
+        ...
+
+
 class Services(Protocol):
     """Everything that the solver asks others to do."""
 
@@ -109,12 +134,8 @@ class Services(Protocol):
         """Calls a function in a thread that may do such work."""
         ...
 
-    def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
-        """Does the work of an op vertex in such a thread; its inputs are here. Raises EngineError."""
-        ...
-
-    def lock_now(self, key: str) -> AbstractContextManager[bool]:
-        """As `try_lock`, in a thread."""
+    def at_desk(self) -> AbstractContextManager[Desk]:
+        """Where such a thread works; leaving the block writes what is left. Raises EngineError if that fails."""
         ...
 
     @property

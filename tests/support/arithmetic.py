@@ -120,6 +120,8 @@ class Arithmetic:
     rowable: Container[str] = ()
     """The sums that a thread may do one after the other."""
     rows: int = 0
+    transactions: int = 0
+    """How often rows have recorded something."""
     absent: set[int] = field(default_factory=set)
     """Results that have to be brought here before a row can use them."""
     brought: list[int] = field(default_factory=list)
@@ -185,20 +187,20 @@ class Arithmetic:
         self.rows += 1
         await trio.to_thread.run_sync(work)
 
-    def run_in_row(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
-        return trio.from_thread.run(self.run, vertex, inputs)
-
     @contextmanager
-    def lock_now(self, key: str) -> Iterator[bool]:
-        if key in self.locked:
-            yield False
-            return
-        self.locked[key] = freed = trio.Event()
+    def at_desk(self) -> Iterator[Desk]:
+        desk = Desk(self)
         try:
-            yield True
+            yield desk
         finally:
-            del self.locked[key]
-            trio.from_thread.run_sync(freed.set)
+            desk.close()
+
+    def take(self, key: str) -> bool:
+        """For a thread that does steps in a row."""
+        if key in self.locked:
+            return False
+        self.locked[key] = trio.Event()
+        return True
 
     async def wait_lock(self, key: str) -> None:
         if key in self.locked:
@@ -241,6 +243,43 @@ class Arithmetic:
             if failed:
                 raise failed[0]
             return [out[root] for root in roots]
+
+
+class Desk:
+    """Where a thread does sums in a row."""
+
+    def __init__(self, made: Arithmetic) -> None:
+        self._made = made
+        self._taken: list[str] = []
+        self._saved: list[tuple[tuple[str, ...], Record, Vertex]] = []
+        self.written = 0
+
+    def take(self, key: str) -> bool:
+        if not self._made.take(key):
+            return False
+        self._taken.append(key)
+        return True
+
+    def run(self, vertex: Vertex, inputs: Sequence[Result]) -> Sequence[Result | None]:
+        return trio.from_thread.run(self._made.run, vertex, inputs)
+
+    def save(self, key: str, also: str | None, record: Record, vertex: Vertex) -> None:
+        self._saved.append(((key, also) if also else (key,), record, vertex))
+
+    def write_meanwhile(self) -> None:
+        self._write()
+        self.written += 1
+
+    def _write(self) -> None:
+        self._made.transactions += bool(self._saved)
+        while self._saved:
+            keys, record, vertex = self._saved.pop(0)
+            self._made.records.save(keys, record, vertex=vertex.digest, name=vertex.name)
+
+    def close(self) -> None:
+        self._write()
+        for key in self._taken:
+            trio.from_thread.run_sync(self._made.locked.pop(key).set)
 
 
 async def fail() -> int:

@@ -96,7 +96,7 @@ class _Run:
         base = self._base(chain.base)
         snapshots = self._context.snapshots
         around = Surroundings(self._tree, self._warn, self._checkpoint)
-        with snapshots.new_layer(base) as layer:
+        with snapshots.new_layer(base, self._context.ledger) as layer:
             root = LayerRoot(snapshots.tree(base), layer.path, overlay_format())
             for index in chain.actions:
                 try:

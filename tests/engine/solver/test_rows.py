@@ -128,18 +128,18 @@ def test_work_of_another_process_is_waited_for_and_the_row_goes_on() -> None:
     graph = Graph()
     *_, top = chain(graph, *NAMES)
     made = Arithmetic(graph, rowable=NAMES)
-    real, asked = made.lock_now, list[str]()
+    real, asked = made.take, list[str]()
 
     async def main() -> list[int]:
         freed = trio.Event()
 
-        def lock_now(key: str) -> Any:
+        def take(key: str) -> bool:
             asked.append(key)
             if len(asked) == 3:
                 made.locked[key] = freed
             return real(key)
 
-        made.lock_now = lock_now  # type: ignore[method-assign]
+        made.take = take  # type: ignore[method-assign]
         async with trio.open_nursery() as nursery:
 
             @nursery.start_soon
