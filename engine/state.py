@@ -33,8 +33,10 @@ from engine.disks import is_full
 from engine.errors import SPACE_HINT, DamagedState, StateError, disk_hint
 from engine.leases import Lease
 
-VERSION = 1
+VERSION = 2
 """The format of the folder. Raised when older programs could not use it any more; new tables do not raise it."""
+FORMATS = ("1", str(VERSION))
+"""Those that are read. The first had a file `below` beside `fs` for what is in the database now; such layers stay."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS layers (
@@ -45,7 +47,8 @@ CREATE TABLE IF NOT EXISTS layers (
     created REAL NOT NULL,          -- seconds since the epoch, as all times here
     used REAL NOT NULL,
     uses INTEGER NOT NULL DEFAULT 1,
-    description TEXT NOT NULL DEFAULT ''
+    description TEXT NOT NULL DEFAULT '',
+    below TEXT                      -- the layers that its changes were measured against, NULL if it came with an image
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS layer_marks (  -- what a layer looked like when it was made (see engine.snapshots.marks)
     layer TEXT PRIMARY KEY,
@@ -135,9 +138,11 @@ CREATE TABLE IF NOT EXISTS images (       -- what an image name meant when it wa
 ) WITHOUT ROWID;
 """
 
+_ADDED = (("layers", "below", "TEXT"),)
+"""Columns that tables of older databases lack."""
 _FOLDERS = ("blobs/sha256", "layers", "work", "mounts", "logs", "locks")
 _SCHEMA_MARK = zlib.crc32(_SCHEMA.encode()) & 0x7FFFFFFF
-"""Written into the database: one with another mark may lack tables, which are added then."""
+"""Written into the database: one with another mark may lack tables or columns, which are added then."""
 _CHECKPOINT = 8192
 """Pages (4 KiB) of the log after which they are brought into the database. That waits for the disk twice, and whoever
 wants to write meanwhile waits along: with SQLite's 1000, a build of 1800 small steps would do it thirty times. The log
@@ -318,7 +323,7 @@ DAMAGED = "damaged"
 
 def _check_version(path: Path) -> None:
     found = path.read_text().strip() if path.exists() else ""
-    if not found:  # a new folder, or one whose maker was killed just then
+    if found != str(VERSION) and found in ("", *FORMATS):  # empty: a new one, or its maker was killed just then
         new = path.with_name(f".version-{os.getpid()}")
         new.write_text(f"{VERSION}\n")
         new.replace(path)
@@ -380,7 +385,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def prepare_database(connection: sqlite3.Connection) -> None:
-    """Makes all tables that are not there yet. Several processes may do so at once."""
+    """Makes all tables and columns that are not there yet. Several processes may do so at once."""
     # Turning to WAL needs the database for oneself, and does not wait for it: whoever comes second tries again.
     for _ in range(600):
         try:
@@ -394,6 +399,9 @@ def prepare_database(connection: sqlite3.Connection) -> None:
     try:
         for statement in _SCHEMA.split(";"):
             connection.execute(statement)
+        for table, column, kind in _ADDED:
+            if column not in (row[1] for row in connection.execute(f"PRAGMA table_info({table})")):
+                connection.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         connection.execute(f"PRAGMA user_version = {_SCHEMA_MARK}")
     except BaseException:
         with suppress(sqlite3.Error):

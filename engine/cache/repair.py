@@ -23,7 +23,7 @@ from engine.errors import SPACE_HINT, StateError
 from engine.leases import collecting, names_in_use
 from engine.reconcile import reconcile
 from engine.snapshots.work import discard
-from engine.state import DAMAGED, VERSION, State, is_damage
+from engine.state import DAMAGED, FORMATS, VERSION, State, is_damage
 from engine.values import frozen
 
 _BITE = 1 << 20
@@ -70,7 +70,7 @@ def examine(root: Path, depth: Depth = Depth.USUAL) -> list[Finding]:
     if not (root / "version").exists():
         return []
     version = (root / "version").read_text().strip()
-    if version != str(VERSION):
+    if version not in FORMATS:
         return [Finding(Kind.FORMAT, f"the folder has format {version or '(none)'}, not {VERSION}")]
     damage = _damage(root)
     if damage:

@@ -22,11 +22,10 @@ from pathlib import Path
 from engine.cache.filters import Fields
 from engine.errors import StateError
 from engine.leases import names_in_use
-from engine.snapshots.store import disk_usage
+from engine.snapshots.store import disk_usage, written_below
 from engine.state import State
 from engine.values import frozen
 
-_BELOW = "below"
 _BY_CONTENT = re.compile(r"[0-9a-f]{64}")
 
 
@@ -127,12 +126,12 @@ def _layers(state: State, in_use: frozenset[str]) -> Iterator[Usage]:
         if digest not in taken:
             forms[layer][digest] = size
             taken.add(digest)
-    rows = state.query("SELECT id, unpacked, size, created, used, uses, description FROM layers")
-    for id_, unpacked, size, created, used, uses, description in rows:
+    rows = state.query("SELECT id, unpacked, size, created, used, uses, description, below FROM layers")
+    for id_, unpacked, size, created, used, uses, description, below in rows:
         blobs = forms.get(id_, {})
         if not unpacked and not blobs:
             continue
-        parents = results.parents.get(id_, set()) | _below(state.layers / id_)
+        parents = results.parents.get(id_, set()) | _below(state.layers / id_, below)
         yield Usage(
             id=id_,
             type=RecordType.GIT if id_.startswith("git-") else RecordType.REGULAR,
@@ -148,14 +147,14 @@ def _layers(state: State, in_use: frozenset[str]) -> Iterator[Usage]:
         )
 
 
-def _below(folder: Path) -> set[str]:
+def _below(folder: Path, below: str | None) -> set[str]:
     """The layer that a layer's changes were measured against: its tar cannot be made without those below."""
-    if _BY_CONTENT.fullmatch(folder.name):
-        return set()  # it came with an image
-    try:
-        return set((folder / _BELOW).read_text().split()[-1:])
-    except OSError:
-        return set()
+    if below is None and not _BY_CONTENT.fullmatch(folder.name):  # that would have come with an image
+        try:
+            below = written_below(folder)
+        except OSError:
+            return set()
+    return set(below.split()[-1:]) if below else set()
 
 
 def _blobs(state: State, in_use: frozenset[str], owned: set[str]) -> Iterator[Usage]:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from engine.state import State
 
 _RECORD = (
-    "INSERT INTO layers (id, unpacked, size, created, used, description) VALUES (?, 1, ?, ?, ?, ?)"
+    "INSERT INTO layers (id, unpacked, size, created, used, description, below) VALUES (?, 1, ?, ?, ?, ?, ?)"
     " ON CONFLICT (id) DO UPDATE SET unpacked = 1, size = excluded.size, used = excluded.used"
 )
 _MARK = "INSERT OR REPLACE INTO layer_marks (layer, mark) VALUES (?, ?)"
@@ -84,11 +84,9 @@ class NewLayer:
             StateError: if the disk is full or cannot be written to.
         """
         _discard_work(self.work)
-        if layer is None:
-            with open(self._folder / _BELOW, "wb") as file:
-                file.write(" ".join(self.below.layers).encode())
+        below = self.below.layers if layer is None else None
         name = layer or (new_name() if self._ledger is None else self._store.reserved_name())
-        self._store.record(name, self._folder, description, self._ledger)
+        self._store.record(name, self._folder, description, below, self._ledger)
         self.committed = Snapshot((*self.base.layers, name))
         return self.committed
 
@@ -129,10 +127,11 @@ class SnapshotStore:
 
     def below(self, layer: LayerID) -> Snapshot | None:
         """What a layer's changes were measured against when it was made here; None for one that came with an image."""
-        try:
-            return Snapshot(tuple(LayerID(name) for name in (self._state.layers / layer / _BELOW).read_text().split()))
-        except FileNotFoundError:
-            return None
+        rows = self._state.query("SELECT below FROM layers WHERE id = ?", layer)
+        below = rows[0][0] if rows else None
+        if below is None:
+            below = written_below(self._state.layers / layer)
+        return None if below is None else Snapshot(tuple(map(LayerID, below.split())))
 
     @contextmanager
     def new_layer(self, base: Snapshot, ledger: Ledger | None = None) -> Iterator[NewLayer]:
@@ -284,12 +283,22 @@ class SnapshotStore:
                     self._state.lease.hold(self._names)
             return self._names.pop()
 
-    def record(self, layer: LayerID, folder: Path, description: str, ledger: Ledger | None = None) -> None:
+    def record(
+        self,
+        layer: LayerID,
+        folder: Path,
+        description: str,
+        below: Sequence[LayerID] | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         """Renames a finished layer into place and records it; what `NewLayer.commit` does."""
         measured = self._put_in_place(layer, folder)
         now = time.time()
         own = ledger or Ledger(self._state)
-        own.enter((_RECORD, (layer, measured.size, now, now, description)), (_MARK, (layer, measured.mark)))
+        own.enter(
+            (_RECORD, (layer, measured.size, now, now, description, None if below is None else " ".join(below))),
+            (_MARK, (layer, measured.mark)),
+        )
         if ledger is None:
             own.write()
 
@@ -383,6 +392,14 @@ class SnapshotStore:
             if not self._form.is_mark(name):
                 os.setxattr(folder, name, os.getxattr(below, name))
         os.utime(folder, ns=(info.st_mtime_ns, info.st_mtime_ns))
+
+
+def written_below(folder: Path) -> str | None:
+    """What the layers below are by the file that state folders of format 1 have in a layer's folder."""
+    try:
+        return (folder / _BELOW).read_text()
+    except FileNotFoundError:
+        return None
 
 
 def new_name() -> LayerID:

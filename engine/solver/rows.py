@@ -2,8 +2,8 @@
 
 To hand a step to a thread and take it back takes longer than to copy a small file. So a row is handed over as a whole;
 what is done for each of its steps is what the scheduler does for others: looked up by its content key, held against
-other processes, run, recorded; but it is looked up and recorded together with its neighbours. Listeners are called in the scheduler's thread only: what there is to tell waits in
-`Overheard` until somebody passes it on.
+other processes, run, recorded; but looked up and recorded together with its neighbours. Listeners are called in the
+scheduler's thread only: what there is to tell waits in `Overheard` until somebody passes it on.
 """
 
 from __future__ import annotations

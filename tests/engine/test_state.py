@@ -14,10 +14,11 @@ import pytest
 
 from engine.blobs import BlobStore
 from engine.cache.records import Record, RecordStore
+from engine.cache.usage import read_usage
 from engine.errors import DamagedState, StateError
 from engine.results import LayerID, Snapshot
 from engine.snapshots.store import SnapshotStore
-from engine.state import State
+from engine.state import VERSION, State
 
 MANY = 3000
 
@@ -75,7 +76,7 @@ def test_a_folder_of_a_newer_bakery_is_refused_and_one_of_an_older_is_named(tmp_
 def test_a_folder_whose_maker_was_killed_before_it_wrote_the_version_is_taken(tmp_path: Path) -> None:
     (tmp_path / "version").touch()
     State.open(tmp_path).close()
-    assert (tmp_path / "version").read_text() == "1\n"
+    assert (tmp_path / "version").read_text() == f"{VERSION}\n"
 
 
 def test_a_database_of_before_there_was_a_table_gets_it(tmp_path: Path) -> None:
@@ -88,6 +89,34 @@ def test_a_database_of_before_there_was_a_table_gets_it(tmp_path: Path) -> None:
     assert state.query("SELECT * FROM results") == []
     state.close()
     assert known(tmp_path) == MANY + 1
+
+
+def test_a_folder_of_format_1_is_taken_over_with_its_layers(tmp_path: Path) -> None:
+    State.open(tmp_path).close()
+    database = sqlite3.connect(tmp_path / "state.db")
+    database.execute("ALTER TABLE layers DROP COLUMN below")
+    database.execute("PRAGMA user_version = 1")
+    database.execute("INSERT INTO layers (id, unpacked, size, created, used) VALUES ('old', 1, 0, 0, 0)")
+    database.commit()
+    database.close()
+    (tmp_path / "version").write_text("1\n")
+    (tmp_path / "layers" / "old" / "fs").mkdir(parents=True)
+    (tmp_path / "layers" / "old" / "below").write_text("a b")
+    state = State.open(tmp_path)
+    store = SnapshotStore(state)
+    below = Snapshot((LayerID("a"), LayerID("b")))
+    assert store.below(LayerID("old")) == below
+    with store.new_layer(Snapshot()) as layer:
+        layer.below = below
+        new = layer.commit("new").layers[-1]
+    assert store.below(new) == below
+    assert {record.id: record.parents for record in read_usage(state)} == {"old": ("b",), new: ("b",)}
+    assert os.listdir(store.layer_path(new).parent) == ["fs"]
+    store.close()
+    state.close()
+    assert (tmp_path / "version").read_text() == f"{VERSION}\n", (
+        "an older bakery would not see what is below new layers"
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_a_next_step(tmp_path: Path) -> None:

@@ -171,3 +171,18 @@ def test_a_base_that_is_not_here_is_brought_only_for_a_step_that_must_run() -> N
     assert solve(made, again) == [1]
     assert made.brought == [1]
     assert made.ran == {"s0": 1, "s1": 1}
+
+
+def test_what_a_row_has_done_is_recorded_while_it_is_held_up() -> None:
+    graph = Graph()
+    *_, top = chain(graph, *NAMES)
+
+    async def until_the_others_are_recorded(*_: int) -> int:
+        while not made.transactions:
+            await trio.sleep(0.01)
+        return 1
+
+    made = Arithmetic(graph, rowable=NAMES, behaviour={"s2": until_the_others_are_recorded})
+    assert solve(made, top) == [1]
+    assert made.transactions > 1, "the rest at its end"
+    assert made.rows == 1
