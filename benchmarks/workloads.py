@@ -74,7 +74,16 @@ def trivial_runs(folder: Path, base: str, registry: str) -> None:
 
 def shared_stages(folder: Path, base: str, registry: str) -> None:
     """30 targets over the same six stages: what is common is done once."""
-    stages = "".join(f"FROM base AS s{n}\nRUN sleep 0.3; echo stage {n} > /s{n}\n" for n in range(6))
+    _thirty_targets(folder, base, seconds=0.3)
+
+
+def long_stages(folder: Path, base: str, registry: str) -> None:
+    """The same with stages that take as long as stages do: what is around them counts for less."""
+    _thirty_targets(folder, base, seconds=3)
+
+
+def _thirty_targets(folder: Path, base: str, seconds: float) -> None:
+    stages = "".join(f"FROM base AS s{n}\nRUN sleep {seconds}; echo stage {n} > /s{n}\n" for n in range(6))
     copies = "".join(f"COPY --from=s{n} /s{n} /\n" for n in range(6))
     (folder / "Dockerfile").write_text(f"{stages}FROM base\n{copies}ARG N\nRUN echo $N > /n\n")
     bake = BakeFile(base)
@@ -196,6 +205,7 @@ def side_by_side(folder: Path, base: str, registry: str) -> None:
 WORKLOADS = (
     Workload("trivial-runs", trivial_runs),
     Workload("shared-stages", shared_stages, (Phase("cold", cold=True, critical=True), Phase("again"))),
+    Workload("long-stages", long_stages, (Phase("cold", cold=True, critical=True),)),
     Workload("copies", copies),
     Workload(
         "many-files",
