@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,13 +25,6 @@ from engine.sources.folder import ChangedError, Folder
 from engine.sources.local import LocalView, open_tree
 from engine.state import State
 from engine.tree import Entry
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    opened = State.open(tmp_path / "state")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

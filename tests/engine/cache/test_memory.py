@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +18,6 @@ from engine.state import State
 
 DAY = 86400.0
 ALL = (Selection("/"),)
-
-
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    opened = State.open(tmp_path / "root")
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

@@ -18,13 +18,6 @@ from engine.state import State
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")]
 
 
-@pytest.fixture
-def state(tmp_path: Path) -> Iterator[State]:
-    state = State.open(tmp_path / "state")
-    yield state
-    state.close()
-
-
 @pytest.fixture(params=["overlay", "copying"])
 def store(state: State, request: pytest.FixtureRequest) -> Iterator[SnapshotStore]:
     store = SnapshotStore(state)
