@@ -1,4 +1,4 @@
-"""How much room a disk has, in bytes and in files, and when it counts as full."""
+"""How much room a disk has, in bytes and in files, when it counts as full, and what is gone from it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ RESERVE = 256 << 20
 """… but not more than this, in bytes …"""
 RESERVED_FILES = 1000
 """… or this, in files. Some file systems, such as btrfs, do not count them."""
+
+
+def is_gone(place: str) -> bool:
+    """Whether there is nothing of this name. What cannot be looked at is not gone: a disk may have a bad moment."""
+    try:
+        os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def disk_space(place: Path) -> tuple[int, int]:

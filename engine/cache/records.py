@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from engine.disks import is_gone
 from engine.ledger import Ledger
 from engine.results import LayerID, Snapshot
 from engine.state import State
@@ -58,9 +59,20 @@ class RecordStore:
             missing, lost = self._missing(wanted)
             self._state.lease.hold(wanted - missing)
         if lost:
-            self._state.forget_layers(lost)
+            self._forget(lost)
             self._state.found.append(f"{len(lost)} layers of earlier builds were gone from {self._state.layers}")
         return {key: record for key, record in found.items() if not missing.intersection(_layers(record))}
+
+    def _forget(self, layers: set[LayerID]) -> None:
+        """Forgets layers that cannot be had again, and all results that need them."""
+        with self._state.transaction():
+            self._state.forget_layers(layers)
+            self._state.write_many(
+                "DELETE FROM records WHERE ?1 NOT IN (SELECT id FROM layers) AND json_valid(result) AND EXISTS ("
+                " SELECT 1 FROM json_each(result) snapshot, json_each(snapshot.value) layer"
+                " WHERE snapshot.type = 'array' AND layer.value = ?1)",
+                [(layer,) for layer in layers],
+            )
 
     def _read(self, keys: Iterable[str]) -> dict[str, Record]:
         wanted = list(dict.fromkeys(keys))
@@ -113,7 +125,7 @@ def _not_there(layers: Sequence[LayerID], folder: Path) -> set[LayerID]:
     """
     if len(layers) > _CHUNK:
         return set(layers).difference(os.listdir(folder))
-    return {layer for layer in layers if not os.path.exists(f"{folder}/{layer}/fs")}
+    return {layer for layer in layers if is_gone(f"{folder}/{layer}/fs")}
 
 
 def _layers(record: Record) -> list[LayerID]:

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from engine.disks import is_gone
 from engine.errors import SPACE_HINT, StateError, disk_hint
 from engine.ledger import Ledger
 from engine.results import LayerID, Snapshot
@@ -239,7 +240,7 @@ class SnapshotStore:
 
     def missing(self, snapshot: Snapshot) -> list[LayerID]:
         """The layers that are not on this disk, the lowest first."""
-        return [layer for layer in snapshot.layers if not os.path.exists(f"{self._layer_folder}/{layer}/fs")]
+        return [layer for layer in snapshot.layers if is_gone(f"{self._layer_folder}/{layer}/fs")]
 
     def diff(self, lower: Snapshot, upper: Snapshot) -> Snapshot:
         """What has to be laid over `lower` to get `upper`. Where `upper` continues `lower`, the layers that it adds.

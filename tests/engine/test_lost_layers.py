@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.in_process import Workplace
 
+from engine.cache.repair import examine
 from engine.events import Event, VertexStarted
 from engine.state import State
 
@@ -57,6 +61,31 @@ def test_a_layer_that_is_gone_is_made_again(place: Workplace, step: str, lose: o
     place.build_well()
     assert (place.folder / "out" / "copied").read_text() == "below"
     assert (place.folder / "out" / "top").read_text() == "1"
+
+
+def test_what_needed_a_layer_that_is_gone_is_forgotten_with_it(place: Workplace) -> None:
+    gone(layer_of(place, "COPY top /top"))
+    place.write("top", "1")
+    place.build_well()
+    place.write("top", "0")
+    place.build_well()
+    assert examine(place.root) == []
+
+
+def test_a_layer_that_cannot_be_looked_at_is_not_gone(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk may have a bad moment: what is there is not thrown away for it."""
+    layer, look = layer_of(place, "COPY top /top"), os.stat
+
+    def stat(place: Any, *args: Any, **options: Any) -> os.stat_result:
+        if str(place) == f"{layer}/fs":
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(place))
+        return look(place, *args, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "stat", stat)
+        assert place.build_well(overrides=("*.output=type=cacheonly",)).ran == []
+    assert place.build_well().ran == []
+    assert layer_of(place, "COPY top /top") == layer
 
 
 def test_a_layer_that_goes_during_a_build_is_made_again_in_the_same_build(place: Workplace) -> None:
