@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from engine.request import Secret
 MAX_SECRET = 500 << 10
 """Bytes; BuildKit's limit."""
 _SHELL = "/bin/sh"
-_PATIENCE = 5.0
-"""Seconds that a command has to end when it is told to."""
+_PATIENCE, _OFTEN = 5.0, 0.02
+"""Seconds that a command has to end when it is told to, and from one look to the next whether it has."""
 
 
 class SecretReader:
@@ -35,7 +34,7 @@ class SecretReader:
         """The value of a secret; None if it is to come from a variable that is not set.
 
         A command's value is what it writes, without the line breaks at its end, as in `$(command)`. Commands run in
-        `/bin/sh`, in the folder of the secret, without input.
+        `/bin/sh`, in the folder of the secret, without input and without a terminal.
 
         Raises:
             StepError: if it cannot be read, is too long, or its command fails or says nothing.
@@ -89,6 +88,7 @@ async def _run(id: str, command: str, folder: Path | None) -> bytes:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     check=False,
+                    start_new_session=True,  # with all that it starts
                     deliver_cancel=_end,
                 )
             )
@@ -96,7 +96,7 @@ async def _run(id: str, command: str, folder: Path | None) -> bytes:
             async for chunk in process.stdout:
                 said += chunk
                 if len(said) > MAX_SECRET + 1:
-                    process.kill()
+                    _signal(process, signal.SIGKILL)
                     break
     except* OSError as failed:
         reason = failed.exceptions[0]
@@ -111,11 +111,28 @@ async def _run(id: str, command: str, folder: Path | None) -> bytes:
 
 
 async def _end(process: trio.Process) -> None:
-    """Asks a program to end, and makes it end if it does not."""
-    with suppress(OSError):
-        process.terminate()
-        await trio.sleep(_PATIENCE)
-        process.kill()
+    """Asks a program and all that it has started to end, and makes those end that do not.
+
+    Shielded, for trio waits only for the program itself: what it started may be about to clear secrets away.
+    """
+    with trio.CancelScope(shield=True):
+        with trio.move_on_after(_PATIENCE):
+            there = _signal(process, signal.SIGTERM)
+            while there:
+                await trio.sleep(_OFTEN)
+                there = _signal(process, 0)
+        _signal(process, signal.SIGKILL)
+
+
+def _signal(process: trio.Process, number: int) -> bool:
+    """Sends a signal to all processes of a program's session; whether there are any."""
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # all that is left belongs to others, as a set-user-ID program does
+        return False
+    return True
 
 
 def _ending(code: int) -> str:

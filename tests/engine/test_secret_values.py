@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -92,3 +93,33 @@ def test_a_command_ends_with_the_build(tmp_path: Path) -> None:
 
     trio.run(give_up)
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+def test_what_a_command_has_started_ends_with_it(tmp_path: Path) -> None:
+    """The one clears up when it is asked to end, the other does not listen."""
+    (tmp_path / "tidy").write_text("trap 'touch tidied; exit' TERM; touch tidy-there; while :; do sleep 0.05; done")
+    (tmp_path / "deaf").write_text("trap '' TERM; echo $$ > new; mv new deaf-there; while :; do sleep 0.05; done")
+
+    async def give_up() -> None:
+        command = "sh deaf & sh tidy & wait"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(SecretReader().read, Secret("t", tmp_path, command=command))
+            with trio.fail_after(PATIENCE):
+                while not all((tmp_path / name).exists() for name in ("tidy-there", "deaf-there")):
+                    await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+
+    trio.run(give_up)
+    assert (tmp_path / "tidied").exists()
+    deaf, until = int((tmp_path / "deaf-there").read_text()), time.monotonic() + PATIENCE
+    while is_running(deaf):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def is_running(process: int) -> bool:
+    """One that has ended may still have its number, where nobody asks how it ended."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "XZ"
+    except FileNotFoundError:
+        return False
