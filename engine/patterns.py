@@ -24,9 +24,12 @@ class PatternError(ValueError):
     """A pattern that is not well-formed; the message names it."""
 
 
+_WILDCARD = re.compile(r"(?:[^\\*?\[]|\\.)*[*?\[]", re.DOTALL)
+
+
 def has_wildcard(pattern: str) -> bool:
     """Whether it can match anything but one text: an unescaped `*`, `?` or `[`."""
-    return re.search(r"^(?:[^\\*?\[]|\\.)*[*?\[]", pattern, re.DOTALL) is not None
+    return _WILDCARD.match(pattern) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -183,7 +186,8 @@ def _parse(source: str) -> Pattern | None:
         return None
     text = posixpath.normpath(text)
     text = text[1:] if text.startswith("//") else text  # normpath keeps two leading slashes, as POSIX allows
-    _list_regex(text)
+    if _SPECIAL & set(text):
+        _list_regex(text)  # which says what is wrong with it
     return Pattern(text, exception, source)
 
 
@@ -254,3 +258,7 @@ def _class_char(pattern: str, i: int) -> tuple[str, int]:
     if i >= len(pattern):
         raise PatternError(f"the pattern {pattern!r} has a character class that is not closed")
     return pattern[i], i + 1
+
+
+NO_PATTERNS = PatternMatcher(())
+"""Matches nothing."""

@@ -26,7 +26,7 @@ class Measured:
     mark: str
 
 
-def measure(folder: Path) -> Measured:
+def measure(folder: Path | str) -> Measured:
     """Walks a layer's folder. The folder itself does not count: its time is that of its way into its place.
 
     Raises:
@@ -68,7 +68,7 @@ def _file_digest(place: str) -> bytes:
     return digest.digest()
 
 
-def _walk(folder: Path) -> list[tuple[str, os.stat_result]]:
+def _walk(folder: Path | str) -> list[tuple[str, os.stat_result]]:
     """Everything below a folder, by its path from there."""
     found: list[tuple[str, os.stat_result]] = []
     rest = [""]

@@ -58,18 +58,41 @@ class Fetcher(Protocol):
 class NewLayer:
     """A layer that is being written, over `base`. Gone when its `with` block ends without a commit."""
 
-    def __init__(self, store: SnapshotStore, base: Snapshot, folder: Path, ledger: Ledger | None = None) -> None:
+    def __init__(self, store: SnapshotStore, base: Snapshot, folder: str, ledger: Ledger | None = None) -> None:
         self.base = base
-        self.path = folder / "fs"
-        """What the layer changes, in overlay form."""
-        self.work = folder / "work"
-        """The overlay's own folder, made when there is one."""
+        self.place = f"{folder}/fs"
+        """Where what the layer changes lies, in overlay form."""
         self.below = base
         """What the changes are measured against: whoever writes the layer's tar needs it to know what is new."""
+        self.committed: Snapshot | None = None
         self._store = store
         self._folder = folder
         self._ledger = ledger
-        self.committed: Snapshot | None = None
+        self._work: Path | None = None
+
+    @property
+    def path(self) -> Path:
+        """`place` as a path."""
+        return Path(self.place)
+
+    def make_work(self) -> Path:
+        """The overlay's own folder, for whoever mounts the layer."""
+        self._work = Path(self._folder, "work")
+        self._work.mkdir(mode=0o700, exist_ok=True)
+        return self._work
+
+    def __enter__(self) -> NewLayer:
+        try:
+            os.mkdir(self.place)
+            self._store.copy_top(self.base, self.place)
+        except BaseException:
+            discard(Path(self._folder))
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.committed is None:
+            discard(Path(self._folder))
 
     def commit(self, description: str, *, layer: LayerID | None = None) -> Snapshot:
         """Makes it a layer: renamed into place, then recorded, or entered into the ledger to be recorded later. Nothing
@@ -84,7 +107,8 @@ class NewLayer:
         Raises:
             StateError: if the disk is full or cannot be written to.
         """
-        _discard_work(self.work)
+        if self._work is not None:
+            _discard_work(self._work)
         below = self.below.layers if layer is None else None
         name = layer or (new_name() if self._ledger is None else self._store.reserved_name())
         self._store.record(name, self._folder, description, below, self._ledger)
@@ -134,34 +158,18 @@ class SnapshotStore:
             below = written_below(self._state.layers / layer)
         return None if below is None else Snapshot(tuple(map(LayerID, below.split())))
 
-    @contextmanager
-    def new_layer(self, base: Snapshot, ledger: Ledger | None = None) -> Iterator[NewLayer]:
+    def new_layer(self, base: Snapshot, ledger: Ledger | None = None) -> NewLayer:
         """A new layer over `base`, for writing. Its top folder looks like that of `base`, which must be here. With a
         `ledger` it is recorded when that is written.
 
         Raises:
             StateError: if the disk is full or cannot be written to.
         """
-        with self._written(self._work.make("layer"), base, ledger) as layer:
-            yield layer
+        return NewLayer(self, base, self._work.make_place("layer"), ledger)
 
-    @contextmanager
-    def coming_layer(self) -> Iterator[NewLayer]:
+    def coming_layer(self) -> NewLayer:
         """A new layer over nothing for the files that come with an image. Raises StateError as `new_layer`."""
-        with self._written(self._work.make_apart("layer"), Snapshot()) as layer:
-            yield layer
-
-    @contextmanager
-    def _written(self, folder: Path, base: Snapshot, ledger: Ledger | None = None) -> Iterator[NewLayer]:
-        layer = NewLayer(self, base, folder, ledger)
-        try:
-            os.mkdir(layer.path)
-            os.chmod(layer.path, 0o755)
-            self._copy_top(base, layer.path)
-            yield layer
-        finally:
-            if layer.committed is None:
-                discard(folder)
+        return NewLayer(self, Snapshot(), str(self._work.make_apart("layer")))
 
     @contextmanager
     def mounted(
@@ -287,7 +295,7 @@ class SnapshotStore:
     def record(
         self,
         layer: LayerID,
-        folder: Path,
+        folder: str,
         description: str,
         below: Sequence[LayerID] | None = None,
         ledger: Ledger | None = None,
@@ -303,7 +311,7 @@ class SnapshotStore:
         if ledger is None:
             own.write()
 
-    def _put_in_place(self, layer: LayerID, folder: Path) -> Measured:
+    def _put_in_place(self, layer: LayerID, folder: str) -> Measured:
         measured = measure(folder)
         place = f"{self._layer_folder}/{layer}"
         try:
@@ -317,8 +325,8 @@ class SnapshotStore:
         except OSError as error:
             if not self.layer_path(layer).exists():
                 raise StateError(f"cannot keep a layer: {error.strerror}", hint=SPACE_HINT) from error
-            discard(folder)
-            measured = measure(Path(place))
+            discard(Path(folder))
+            measured = measure(place)
         return measured
 
     def close(self) -> None:
@@ -344,9 +352,8 @@ class SnapshotStore:
         scratch = self._free_mount()
         target = scratch / "root"
         try:
-            if writable:
-                writable.work.mkdir(mode=0o700, exist_ok=True)
-            mount_overlay(target, layers, self._form, scratch, (writable.path, writable.work) if writable else None)
+            upper = (writable.path, writable.make_work()) if writable else None
+            mount_overlay(target, layers, self._form, scratch, upper)
         except OSError as error:
             hint = disk_hint(error, "run `bakery doctor`")
             raise StateError(f"cannot mount a snapshot: {error.strerror}", hint=hint) from error
@@ -381,9 +388,10 @@ class SnapshotStore:
         layers = [self.layer_path(layer) for layer in snapshot.layers]
         return [*layers, extra] if extra else layers
 
-    def _copy_top(self, base: Snapshot, folder: Path) -> None:
+    def copy_top(self, base: Snapshot, folder: str) -> None:
         """The top of a mount is the upper folder itself, so it must look like what lies below."""
         if not base.layers:
+            os.chmod(folder, 0o755)
             return
         below = f"{self._layer_folder}/{base.layers[-1]}/fs"
         info = os.lstat(below)

@@ -8,8 +8,7 @@ import os
 import shutil
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import SPACE_HINT, StateError
@@ -33,8 +32,16 @@ class WorkFolder:
 
     def make(self, label: str) -> Path:
         """A new empty folder. Raises StateError when the disk is full or not writable."""
-        with self._told():
-            return _new(self._folder(), f"{label}-{next(self._numbers)}")
+        return Path(self.make_place(label))
+
+    def make_place(self, label: str) -> str:
+        """As `make`, as a text: a path costs more than a folder where there are thousands."""
+        try:
+            place = f"{self._folder()}/{label}-{next(self._numbers)}"
+            os.mkdir(place, 0o711)
+        except OSError as error:
+            raise self._told(error) from error
+        return place
 
     def make_apart(self, label: str) -> Path:
         """The same for thousands of files at once, which the file system should put away from others.
@@ -45,7 +52,7 @@ class WorkFolder:
         Raises:
             StateError: as `make`.
         """
-        with self._told():
+        try:
             mine = self._folder()
             with self._guard:
                 if self._apart is None:
@@ -53,7 +60,11 @@ class WorkFolder:
                     os.mkdir(self._apart, 0o711)
                     _spread(self._apart)
             # By its name the file system chooses the place: the same name would come to lie where it lay the last time.
-            return _new(self._apart, f"{label}-{os.urandom(6).hex()}")
+            folder = self._apart / f"{label}-{os.urandom(6).hex()}"
+            os.mkdir(folder, 0o711)
+        except OSError as error:
+            raise self._told(error) from error
+        return folder
 
     def _folder(self) -> Path:
         with self._guard:
@@ -62,15 +73,8 @@ class WorkFolder:
                 self.sweep()
             return self._mine
 
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise StateError(
-                f"cannot write to {self._root}: {error.strerror}",
-                hint=f"{SPACE_HINT}, or set BAKERY_ROOT",
-            ) from error
+    def _told(self, error: OSError) -> StateError:
+        return StateError(f"cannot write to {self._root}: {error.strerror}", hint=f"{SPACE_HINT}, or set BAKERY_ROOT")
 
     def sweep(self) -> int:
         """Removes what processes that are gone have left; how many of them there were."""
@@ -120,12 +124,6 @@ class WorkFolder:
                 continue
             self._lock_fd = descriptor
             return mine
-
-
-def _new(parent: Path, name: str) -> Path:
-    folder = parent / name
-    os.mkdir(folder, 0o711)
-    return folder
 
 
 def _spread(folder: Path) -> None:

@@ -6,7 +6,6 @@ import os
 import posixpath
 import stat
 from collections.abc import Callable
-from dataclasses import replace
 
 from engine.cache.content.errors import missing
 from engine.errors import StepError
@@ -19,7 +18,7 @@ from engine.ops.file.paths import absolute, clean, matches, source_path
 from engine.ops.file.settings import FOLDER_MODE, Settings, make_folders
 from engine.ops.file.unpacking import unpack
 from engine.tree import Tree, resolve
-from engine.values import frozen
+from engine.values import frozen, replace
 
 
 @frozen

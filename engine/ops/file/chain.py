@@ -33,6 +33,10 @@ def chains(actions: Sequence[FileAction], inputs: int) -> list[Chain]:
         for index in _needs(action):
             if not SCRATCH <= index < inputs + len(actions):
                 raise DefinitionError(f"a file action names input {index} of {inputs + len(actions)}")
+    if len(actions) == 1:
+        if actions[0].input >= inputs:
+            raise DefinitionError("the actions of a file op wait for each other")
+        return [Chain(actions[0].input, (0,))]
     uses = Counter(index for action in actions for index in _needs(action))
     sealed = {inputs + i for i, action in enumerate(actions) if action.output >= 0 or uses[inputs + i] > 1}
     sealed |= {index for action in actions for index in _needs(action) if index != action.input}

@@ -18,7 +18,7 @@ from engine.ops.file.content import copy_content
 from engine.ops.file.layer_root import LayerRoot
 from engine.ops.file.paths import absolute, source_path
 from engine.ops.file.settings import Settings, make_folders
-from engine.patterns import TOP, Match, PatternMatcher
+from engine.patterns import NO_PATTERNS, TOP, Match, PatternMatcher
 from engine.sources.local import LocalView
 from engine.tree import CAPABILITY, Entry, Tree, resolve
 
@@ -61,7 +61,8 @@ class Copier:
     _links: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._includes, self._excludes = PatternMatcher(self.include), PatternMatcher(self.exclude)
+        self._includes = PatternMatcher(self.include) if self.include else NO_PATTERNS
+        self._excludes = PatternMatcher(self.exclude) if self.exclude else NO_PATTERNS
 
     def copy(self, source: str, dest: str) -> None:
         """Copies a path to a destination, which may end in `/` or `/.` to say that it is a folder.
@@ -88,7 +89,7 @@ class Copier:
         if entry.is_dir:
             self._copy_folder(real, target, entry)
         else:
-            self._copy_entry(real, target, entry)
+            self._copy_entry(real, target, entry, there)
         for folder in made:
             self.settings.stamp(folder)
 
@@ -124,7 +125,7 @@ class Copier:
         if not entry.is_dir:
             if taken:
                 self._make_parents(stack)
-                self._copy_entry(source, target, entry)
+                self._copy_entry(source, target, entry, self.root.lstat(target))
             return None
         if not taken and not self._may_take_below(below, included, excluded):
             return None
@@ -181,8 +182,8 @@ class Copier:
 
     # ------------------------------------------------------------ everything else
 
-    def _copy_entry(self, source: str, target: str, entry: Entry) -> None:
-        there = self.root.lstat(target)
+    def _copy_entry(self, source: str, target: str, entry: Entry, there: Entry | None) -> None:
+        """Copies what is no folder to where `there` is what there is so far."""
         if there is not None:
             if self.replace:
                 self.root.remove(target)

@@ -29,7 +29,7 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 class LayerRoot:
     """A `Tree` that can be changed. Not for several threads at once."""
 
-    def __init__(self, base: Tree, layer: Path, form: OverlayFormat) -> None:
+    def __init__(self, base: Tree, layer: Path | str, form: OverlayFormat) -> None:
         self.base = base
         self._layer = str(layer)
         self._form = form

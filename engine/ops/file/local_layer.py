@@ -26,7 +26,7 @@ def layer_of(local: LocalTree, snapshots: SnapshotStore, checkpoint: Checkpoint)
     from engine.sources.local import open_tree
 
     with snapshots.new_layer(Snapshot()) as layer:
-        root = LayerRoot(snapshots.tree(Snapshot()), layer.path, overlay_format())
+        root = LayerRoot(snapshots.tree(Snapshot()), layer.place, overlay_format())
         copier = Copier(open_tree(local), root, Settings(), checkpoint, contents_only=True)
         try:
             copier.copy("/", "/")

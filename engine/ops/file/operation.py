@@ -97,12 +97,12 @@ class _Run:
         snapshots = self._context.snapshots
         around = Surroundings(self._tree, self._warn, self._checkpoint)
         with snapshots.new_layer(base, self._context.ledger) as layer:
-            root = LayerRoot(snapshots.tree(base), layer.path, overlay_format())
+            root = LayerRoot(snapshots.tree(base), layer.place, overlay_format())
             for index in chain.actions:
                 try:
                     perform(self._actions[index], root, around)
                 except OSError as error:
-                    raise _explained(error, str(layer.path)) from error
+                    raise _explained(error, layer.place) from error
             return layer.commit(self._vertex.name)
 
     def _base(self, index: int) -> Snapshot:

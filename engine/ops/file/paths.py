@@ -6,6 +6,7 @@ Source: `fsutil/copy` and `file/backend.go` of BuildKit, whose handling of trail
 from __future__ import annotations
 
 import posixpath
+from functools import lru_cache
 
 from engine.cache.content.errors import missing
 from engine.patterns import glob, has_wildcard
@@ -20,6 +21,7 @@ def clean(path: str) -> str:
     return plain + "/" if path.endswith("/") and plain != "/" else plain
 
 
+@lru_cache(maxsize=1024)
 def absolute(path: str) -> str:
     """Absolute, without `..`, doubled or trailing slashes."""
     return posixpath.normpath("/" + path.lstrip("/"))
@@ -36,9 +38,11 @@ def matches(tree: Tree, pattern: str, *, follow: bool) -> list[str]:
     Raises:
         MissingError: if the folder before the first wildcard is not there.
     """
+    if not has_wildcard(pattern):
+        return [pattern]
     parts = absolute(pattern).strip("/").split("/")
     first = next((i for i, part in enumerate(parts) if has_wildcard(part)), None)
-    if first is None:
+    if first is None:  # `..` took it away
         return [pattern]
     top = source_path(tree, "/".join(parts[:first]), follow=follow)
     entry = tree.lstat(top)
