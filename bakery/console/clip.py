@@ -7,7 +7,7 @@ What is beyond the limit is left out of the stream, but for the end of it, which
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 
 from bakery.console.text import binary_size
@@ -61,18 +61,19 @@ class Clip:
         self._limits = limits
         self._flows: dict[Digest, dict[Stream, _Flow]] = {}
 
-    def __call__(self, event: Event) -> Iterator[Event]:
+    def __call__(self, event: Event) -> Iterable[Event]:
         """The events to show in place of this one."""
-        match event:
-            case LogChunk():
-                yield from self._log(event)
-            case VertexCompleted():
-                for flow in self._flows.pop(event.digest, {}).values():
-                    if flow.held and flow.last:
-                        yield replace(flow.last, data=bytes(flow.held), time=event.time)
-                yield event
-            case _:
-                yield event
+        if isinstance(event, LogChunk):
+            return self._log(event)
+        if isinstance(event, VertexCompleted) and event.digest in self._flows:
+            return self._end(event)
+        return (event,)
+
+    def _end(self, event: VertexCompleted) -> Iterator[Event]:
+        for flow in self._flows.pop(event.digest).values():
+            if flow.held and flow.last:
+                yield replace(flow.last, data=bytes(flow.held), time=event.time)
+        yield event
 
     def _log(self, chunk: LogChunk) -> Iterator[Event]:
         flow = self._flows.setdefault(chunk.digest, {}).setdefault(chunk.stream, _Flow(chunk.time))

@@ -125,20 +125,25 @@ class Step:
     @property
     def hidden(self) -> bool:
         """A group whose only members so far are weak, and well, is not worth a line."""
-        return all(m.weak and not m.failure for m in self.members.values())
+        return all(member.weak and not member.failure for member in self.members.values())
 
     def judge(self) -> State:
         """Its state, from what its members say."""
-        started = [m for m in self.members.values() if m.started]
-        if not started:
-            return State.WAITING
         if self.clock.open:
             return State.RUNNING
-        if any(m.failure for m in started):
-            return State.FAILED
-        if any(m.cancelled for m in started):
-            return State.CANCELLED
-        return State.CACHED if all(m.cached for m in started) else State.DONE
+        state = State.WAITING
+        for member in self.members.values():
+            if not member.started:
+                continue
+            if member.failure:
+                return State.FAILED
+            if member.cancelled or state is State.CANCELLED:
+                state = State.CANCELLED
+            elif not member.cached or state is State.DONE:
+                state = State.DONE
+            else:
+                state = State.CACHED
+        return state
 
 
 @frozen
@@ -254,26 +259,27 @@ class Model:
 
     def _account(self, step: Step) -> None:
         """Bring lists and counts up to date after a step has changed, without looking at the others."""
-        step.state = step.judge()
-        if step.state is State.RUNNING and not step.hidden:
+        state = step.state = step.judge()
+        hidden = step.hidden
+        if state is State.RUNNING and not hidden:
             self.running.setdefault(step.key, step)
         else:
             self.running.pop(step.key, None)
-        if step.hidden:
+        if hidden:
             return
-        if step.state is not State.WAITING and step.key not in self._revealed:
+        if state is not State.WAITING and step.key not in self._revealed:
             self._revealed.add(step.key)
             self.shown.append(step)
         before = self._counted.get(step.key)
-        if before is step.state:
+        if before is state:
             return
-        self._counted[step.key] = step.state
+        self._counted[step.key] = state
         if step.targets:
             old = None if before is None else _stage(before)
-            self.board.move(step.targets, old, _stage(step.state), step.clock.began)
+            self.board.move(step.targets, old, _stage(state), step.clock.began)
         self.total += before is None
-        self.finished += _is_end(step.state) - _is_end(before)
-        self.cached += (step.state is State.CACHED) - (before is State.CACHED)
+        self.finished += _is_end(state) - _is_end(before)
+        self.cached += (state is State.CACHED) - (before is State.CACHED)
 
 
 def _is_end(state: State | None) -> bool:

@@ -27,12 +27,14 @@ from engine.llb.ops import (
     SourceInfo,
     WorkerConstraints,
 )
-from engine.llb.wire import WireError, decode, encode
+from engine.llb.wire import WireError, decode, encode, without_first
 from engine.values import frozen, replace
 
 NAME_KEY = "llb.customname"
 COMMAND_KEY = "com.docker.dockerfile.v1.command"
 TERMINAL_CAPS = frozenset({"constraints", "meta.description", "platform"})
+_INPUTS = 1
+"""The number of `Op.inputs`."""
 _BODY_FIELDS = ("exec", "source", "file", "build", "merge", "diff", "passthrough")
 
 
@@ -76,7 +78,11 @@ class Vertex:
 
     digest: Digest
     op: Op = field(compare=False)
-    note: Note = field(compare=False, default_factory=Note)
+    note: Note = field(compare=False)
+    data: bytes = field(compare=False, repr=False)
+    """The bytes of the op, which the digest is of."""
+    _edges: list[tuple[Edge, ...]] = field(init=False, repr=False, compare=False, default_factory=list)
+    """The inputs, once they were asked for: everybody asks for them."""
 
     @classmethod
     def make(
@@ -90,12 +96,20 @@ class Vertex:
             constraints=WorkerConstraints(),
             **{name: body},  # type: ignore[arg-type]
         )
-        return cls(sha256(encode(op)), op, note or Note())
+        data = encode(op)
+        return cls(sha256(data), op, note or Note(), data)
 
     @property
     def inputs(self) -> tuple[Edge, ...]:
         """The outputs that this vertex works on."""
-        return tuple(Edge(Digest(i.digest), i.index) for i in self.op.inputs)
+        if not self._edges:
+            self._edges.append(tuple([Edge(Digest(i.digest), i.index) for i in self.op.inputs]))
+        return self._edges[0]
+
+    @property
+    def work(self) -> bytes:
+        """The bytes of the op without its inputs."""
+        return without_first(self.data, _INPUTS)
 
     @property
     def name(self) -> str:
@@ -131,7 +145,7 @@ class Definition:
         for data in raw.def_[:-1]:
             digest = sha256(data)
             note = _note(raw.metadata.get(digest), raw.source, digest)
-            vertices[digest] = Vertex(digest, decode(Op, data), note)
+            vertices[digest] = Vertex(digest, decode(Op, data), note, data)
         last = decode(Op, raw.def_[-1])
         if last.body is not None or len(last.inputs) != 1:
             raise WireError("the last vertex of a definition must be a terminal one")
@@ -170,7 +184,7 @@ def merged_pb(vertices: Mapping[Digest, Vertex], roots: Sequence[Edge]) -> RawDe
     terminal = encode(Op(inputs=tuple(Input(root.vertex, root.index) for root in roots)))
     metadata: dict[str, OpMetadata] = {v.digest: _metadata(v.note) for v in order}
     metadata[sha256(terminal)] = OpMetadata(caps=dict.fromkeys(sorted(TERMINAL_CAPS), True))
-    return RawDefinition((*(encode(v.op) for v in order), terminal), metadata, _source_map(order))
+    return RawDefinition((*(v.data for v in order), terminal), metadata, _source_map(order))
 
 
 def merge_notes(one: Note, other: Note) -> Note:

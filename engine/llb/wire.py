@@ -221,6 +221,18 @@ def decode(record: type[T], data: bytes) -> T:
     return record(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
 
 
+def without_first(data: bytes, number: int) -> bytes:
+    """The bytes of a record without the records of a field that they begin with, if they do."""
+    at, wanted = 0, number << 3 | _BYTES
+    while at < len(data):
+        key, begin = _read_varint(data, at)
+        if key != wanted:
+            break
+        size, begin = _read_varint(data, begin)
+        at = begin + size
+    return data[at:]
+
+
 def _collect(found: dict[str, Any], spec: FieldSpec, raw: int | bytes) -> None:
     kind = spec.kind
     if kind.mapped:

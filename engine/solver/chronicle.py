@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 
 from engine.cache.memory import Remembered
@@ -17,6 +16,7 @@ from engine.solver.priorities import expected_seconds
 from engine.solver.reasons import Reasons
 from engine.solver.services import Question, Services
 from engine.solver.why import Taken, questions
+from engine.values import replace
 
 
 class Chronicle:

@@ -6,15 +6,13 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.llb.definition import Edge, Vertex
-from engine.llb.wire import encode
 from engine.ops.contract import Dependency
 from engine.solver.keys import WHOLE, DefinitionKeys, Facts, dependencies, local_tree
-from engine.values import frozen
+from engine.values import frozen, replace
 
 FILES, BASE, SOURCE, STEP = "files", "base", "source", "step"
 _IMAGES = ("docker-image", "oci-layout")
@@ -72,9 +70,8 @@ def makeup(vertex: Vertex, vertices: Mapping[Digest, Vertex], facts: Facts, keys
         _ingredient(edge, dependency, vertices, facts, keys)
         for edge, dependency in dependencies(vertex, facts.cache_maps)
     )
-    body = encode(replace(vertex.op, inputs=()))
     cache_map = facts.cache_maps[vertex.digest]
-    return Makeup(vertex.name, cache_map.digest, body, inputs, versions=cache_map.versions)
+    return Makeup(vertex.name, cache_map.digest, vertex.work, inputs, versions=cache_map.versions)
 
 
 def with_contents(made: Makeup, contents: Sequence[str]) -> Makeup:
