@@ -27,7 +27,7 @@ VERBS = {
     "fmt": "Lay out HCL files.",
     "graph": "Draw targets and what links them, or their stages and steps.",
     "history": "Look at the builds that were made.",
-    "images": "Look at, copy, tag and compare images.",
+    "images": "Look at, copy, tag, compare and sign images.",
     "inspect": "Show what this machine can build, and with what.",
     "init": "Write a first bake file.",
     "llb": "Print the graph of targets as LLB, without building.",

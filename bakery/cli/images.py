@@ -1,13 +1,15 @@
-"""`bakery images`: images in registries and layouts, looked at, copied, tagged and compared without building."""
+"""`bakery images`: what is in registries and layouts, looked at, copied, tagged, compared, signed; nothing is built."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
+
+from bakery.cli.registries import printable, run
+from bakery.cli.signing import sign_command, verify_command
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
     from engine.imagetools.diff import ImageDiff
     from engine.llb.ops import Platform
     from engine.registry.client import Registries
-
-T = TypeVar("T")
 
 _FORMAT = click.option("form", "--format", type=click.Choice(["text", "json"]), default="text", help="How to write it.")
 _PLATFORM = click.option("platform", "--platform", metavar="OS/ARCH", help="Which image of an index.")
@@ -31,12 +31,14 @@ Examples:
   bakery images inspect debian:bookworm-slim
   bakery images copy debian:12 localhost:5000/mirror/debian:12
   bakery images tag localhost:5000/app:1.4.2 1.4 latest
-  bakery images diff localhost:5000/app:1.4.1 localhost:5000/app:1.4.2"""
+  bakery images diff localhost:5000/app:1.4.1 localhost:5000/app:1.4.2
+  bakery images sign --key cosign.key localhost:5000/app:1.4.2
+  bakery images verify --key cosign.pub localhost:5000/app:1.4.2"""
 
 
 @click.group("images", epilog=_EXAMPLES)
 def images() -> None:
-    """Look at, copy, tag and compare images."""
+    """Look at, copy, tag, compare and sign images."""
 
 
 @images.command("inspect")
@@ -54,9 +56,9 @@ def inspect_command(image: str, form: str) -> None:
             click.echo(json.dumps(as_json(found), indent=2, ensure_ascii=False))
             return
         for word, text in lines(found):
-            click.echo(f"{word + ':':<16}{_printable(text)}" if word else "")
+            click.echo(f"{word + ':':<16}{printable(text)}" if word else "")
 
-    _run(show)
+    run(show)
 
 
 @images.command("copy")
@@ -68,7 +70,7 @@ def copy_command(source: str, goal: str, wanted: tuple[str, ...], quiet: bool) -
     """Copy an image with all its platforms and attestations; only what is not there already is sent."""
     chosen = [_platform(text) for text in wanted]
 
-    async def run(registries: Registries) -> None:
+    async def work(registries: Registries) -> None:
         from engine.imagetools.copy import copy
         from engine.imagetools.place import open_place
 
@@ -78,7 +80,7 @@ def copy_command(source: str, goal: str, wanted: tuple[str, ...], quiet: bool) -
         if not quiet:
             click.echo(f"{copied.blobs} blobs with {copied.bytes} bytes were sent", err=True)
 
-    _run(run)
+    run(work)
 
 
 @images.command("tag")
@@ -87,7 +89,7 @@ def copy_command(source: str, goal: str, wanted: tuple[str, ...], quiet: bool) -
 def tag_command(image: str, names: tuple[str, ...]) -> None:
     """Give an image further tags in its repository, or whole names anywhere."""
 
-    async def run(registries: Registries) -> None:
+    async def work(registries: Registries) -> None:
         from engine.imagetools.copy import copy
         from engine.imagetools.place import open_place
 
@@ -97,7 +99,7 @@ def tag_command(image: str, names: tuple[str, ...]) -> None:
                 copied = await copy(open_place(image, registries), target)
             click.echo(f"{goal} {copied.root.digest}")
 
-    _run(run)
+    run(work)
 
 
 @images.command("diff")
@@ -110,7 +112,7 @@ def diff_command(one: str, other: str, platform: str | None, form: str, times: b
     """Show what changed between two images by config, layer and file; exits with 1 if anything did."""
     wanted = _platform(platform) if platform else None
 
-    async def run(registries: Registries) -> int:
+    async def work(registries: Registries) -> int:
         from engine.imagetools.diff import as_json, diff
         from engine.imagetools.inspect import inspect
         from engine.imagetools.place import open_place
@@ -126,7 +128,7 @@ def diff_command(one: str, other: str, platform: str | None, form: str, times: b
             click.echo(diff_text(found), nl=False)
         return 0 if found.empty else 1
 
-    return _run(run)
+    return run(work)
 
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
@@ -145,7 +147,7 @@ def diff_text(found: ImageDiff) -> str:
     for file in found.files:
         how = f" ({', '.join(file.how)})" if file.how else ""
         lines.append(f"{_MARKS[file.what]} file {file.path}{how}")
-    return "".join(_printable(line) + "\n" for line in lines)
+    return "".join(printable(line) + "\n" for line in lines)
 
 
 def _sibling(image: str, name: str) -> str:
@@ -185,18 +187,5 @@ def _platform(text: str) -> Platform:
         raise click.BadParameter(str(error), param_hint="--platform") from None
 
 
-def _run(work: Callable[[Registries], Coroutine[Any, Any, T]]) -> T:
-    import trio
-
-    async def inside() -> T:
-        from engine.registry.client import Registries
-
-        async with Registries() as registries:
-            return await work(registries)
-
-    return trio.run(inside)
-
-
-def _printable(text: str) -> str:
-    """What a registry or an image says must not move the cursor."""
-    return "".join(c if c.isprintable() else "�" for c in text)
+images.add_command(sign_command)
+images.add_command(verify_command)

@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "BAKERY_ROOT": "The state folder; otherwise $XDG_DATA_HOME/bakery.",
     "BUILDKIT_PROGRESS": "What --progress is where it is not given.",
     "BUILDX_BAKE_FILE": "Definition files where no -f is given.",
+    "COSIGN_PASSWORD": "The password of the key that `bakery images sign` signs with.",
     "DOCKER_CONFIG": "The folder of config.json, which has the credentials of registries.",
     "NO_COLOR, FORCE_COLOR": "No colours, or colours even where the output is no terminal.",
     "BUILDKIT_COLORS": "The colours of the live view, such as run=green:error=255,0,0.",
