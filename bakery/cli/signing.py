@@ -21,7 +21,9 @@ _PASSWORD = "COSIGN_PASSWORD"
 _KEY = click.option(
     "key", "--key", required=True, metavar="FILE", help="The key in a file, or env://NAME for a variable's value."
 )
-_CLAIMS = click.option("claims", "-a", "--annotation", multiple=True, metavar="KEY=VALUE")
+_CLAIMS = click.option(
+    "claims", "-a", "--annotation", multiple=True, metavar="KEY=VALUE", help="What the signature claims besides."
+)
 
 
 @click.command("sign")
