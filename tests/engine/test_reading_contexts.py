@@ -25,12 +25,13 @@ def test_a_large_context_is_shown_while_it_is_read_and_only_then(place: Workplac
         file.truncate(100 << 20)
     built = place.build_well()
     (context,) = (digest for digest, name in built.names.items() if name == LOAD)
-    mine = [type(event) for event in built.events if getattr(event, "digest", None) == context]
-    assert [kind for kind in mine if kind in (VertexStarted, Status, VertexCompleted)] == [
-        VertexStarted,
-        Status,
-        VertexCompleted,
-    ]
+    mine = [event for event in built.events if getattr(event, "digest", None) == context]
+    told = [event for event in mine if isinstance(event, VertexStarted | Status | VertexCompleted)]
+    assert [type(event) for event in (told[0], told[-1])] == [VertexStarted, VertexCompleted]
+    read = [event.current for event in told[1:-1] if isinstance(event, Status)]
+    assert len(read) == len(told) - 2 == 2
+    assert read[0] == 0
+    assert 50 << 20 < read[1] < 100 << 20, "of one file, too, it is shown how far it is read"
     assert LOAD not in place.build_well(no_cache=True).started, "its files are known"
 
 

@@ -12,6 +12,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from engine.cache.content.header import EMPTY, entry_digest
@@ -27,6 +28,8 @@ _PATHS = 16
 """Paths of one folder that are asked for one by one."""
 _FEW, _PIECE = 1000, 1 << 16
 """What is read before somebody wants to be told of it: so many files, or pieces of that many bytes."""
+_BIG = 16 << 20
+"""Bytes of a file of which somebody may want to be told while it is read."""
 
 
 class Reading:
@@ -36,20 +39,33 @@ class Reading:
 
     def __init__(self) -> None:
         self.told: dict[Path, Callable[[int], object]] = {}
-        self._done, self._last = 0, 0
+        self._done = 0
+        self._last: int | None = None
         self._bytes: Counter[Path] = Counter()
 
-    def begin(self, folder: Path, size: int) -> None:
-        """Notes that a file of `size` bytes is to be read. Raises MustWait inside of `run_now` if that gets much."""
-        done = self._done + 1 + size // _PIECE
-        if done > _FEW:
+    def begin(self, folder: Path, size: int) -> Callable[[int], object] | None:
+        """Notes that a file of `size` bytes is to be read, and gives what is to be told, where that is much, of each
+        part that was read. Raises MustWait inside of `run_now` if it gets much.
+        """
+        if self._done + size // _PIECE >= _FEW:
             must_wait()
-            tell = self.told.get(folder)
-            if tell is not None and (not self._last or done > self._last + _FEW):
-                self._last = done
-                tell(self._bytes[folder])
-        self._done = done
+            self._tell(folder)
+        if size > _BIG:
+            return partial(self._went, folder)
+        self._done += 1 + size // _PIECE
         self._bytes[folder] += size
+        return None
+
+    def _went(self, folder: Path, count: int) -> None:
+        self._done += 1 + count // _PIECE
+        self._bytes[folder] += count
+        self._tell(folder)
+
+    def _tell(self, folder: Path) -> None:
+        tell = self.told.get(folder)
+        if tell is not None and (self._last is None or self._done > self._last + _FEW):
+            self._last = self._done
+            tell(self._bytes[folder])
 
 
 class KnownFiles:
@@ -142,9 +158,9 @@ class FileDigests:
         known = self._files.find(path, version) or self._unsettled.get(path)
         if known is not None:
             return known
-        self._files.reading.begin(self._folder.path, entry.size)
+        went = self._files.reading.begin(self._folder.path, entry.size)
         settled = self._folder.settle(entry)
-        digest = entry_digest(self._unfiltered, path, entry)
+        digest = entry_digest(self._unfiltered, path, entry, went)
         if settled:
             self._files.note(path, version, digest)
         else:

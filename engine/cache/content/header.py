@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from engine.tree import Entry, Tree
 
@@ -29,8 +29,11 @@ _TYPES = {
 }
 
 
-def entry_digest(tree: Tree, path: str, entry: Entry) -> str:
-    """The digest of an entry; of a folder without what is in it. Raises OSError."""
+def entry_digest(tree: Tree, path: str, entry: Entry, went: Callable[[int], object] | None = None) -> str:
+    """The digest of an entry; of a folder without what is in it. Raises OSError.
+
+    `went` is told of each part of a file how many bytes it has.
+    """
     link = tree.readlink(path) if entry.is_link else ""
     if not entry.is_file:
         return "sha256:" + hashlib.sha256(header(entry, link, tree.xattrs(path))).hexdigest()
@@ -38,6 +41,8 @@ def entry_digest(tree: Tree, path: str, entry: Entry) -> str:
     with tree.open(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
+            if went is not None:
+                went(len(chunk))
     return "sha256:" + digest.hexdigest()
 
 

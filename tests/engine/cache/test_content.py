@@ -282,7 +282,7 @@ def test_much_that_is_new_in_several_folders_is_not_read_without_a_word_nor_read
     read: list[str] = []
     digest_of = files.entry_digest
 
-    def counting(view: LocalView, path: str, entry: Entry) -> str:
+    def counting(view: LocalView, path: str, entry: Entry, went: object) -> str:
         read.append(f"{view.folder.path.name}{path}")
         return digest_of(view, path, entry)
 
