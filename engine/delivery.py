@@ -66,8 +66,8 @@ async def deliver(
         if wanted.provenance:
             from engine.attestations.facts import provenance_response
 
-            facts = {image.id: image.facts for image in target.platforms if image.facts}
-            metadata |= provenance_response(wanted.provenance, facts)
+            facts = {image.id: image.facts for image in target.platforms if image.facts and image.snapshot.layers}
+            metadata |= provenance_response(wanted.provenance, facts, multi=target.multi)
     except EngineError as error:
         outcome = Outcome.CANCELLED if isinstance(error, WithheldError) else Outcome.FAILED
         failure = error

@@ -57,7 +57,9 @@ def normalize(platform: Platform) -> Platform:
         variant = ""
     elif arch == "arm":
         variant = {"": "v7", "5": "v5", "6": "v6", "7": "v7", "8": "v8"}.get(variant, variant)
-    return replace(platform, os=_OS_ALIASES.get(os_name, os_name), architecture=arch, variant=variant)
+    features = tuple(sorted(set(platform.os_features)))
+    os_name = _OS_ALIASES.get(os_name, os_name)
+    return replace(platform, os=os_name, architecture=arch, variant=variant, os_features=features)
 
 
 def format(platform: Platform) -> str:

@@ -18,7 +18,7 @@ from bakery.diagnostics import BakeryError, Diagnostic
 
 # Not compiled here: most commands need none of them.
 _SIZE = r"(?i:(\d+(?:\.\d+)?)\s?([kmgtp]?)(?:i?b)?)"
-_PLATFORM_PART = r"[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?"
+_PLATFORM_PART = r"[A-Za-z0-9_.-]+(\([A-Za-z0-9_.%-]*(\+[A-Za-z0-9_.%-]+)*\))?"
 _SYSTEMS = (
     "aix android darwin dragonfly freebsd hurd illumos ios js linux nacl netbsd openbsd plan9 solaris wasip1 windows "
     "zos macos"

@@ -33,13 +33,12 @@ def build_facts(
     )
 
 
-def provenance_response(mode: str, facts: Mapping[str, BuildFacts]) -> dict[str, str]:
-    """The provenance for the metadata file, by BuildKit's keys: with the platform where there are several."""
+def provenance_response(mode: str, facts: Mapping[str, BuildFacts], *, multi: bool) -> dict[str, str]:
+    """The provenance for the metadata file, by BuildKit's keys: with the platform where the result has several."""
     from engine.attestations.provenance import ProvenanceOptions, encoded, response
 
     options = ProvenanceOptions(full=mode == "max")
     key = "buildx.build.provenance"
     return {
-        key if len(facts) == 1 else f"{key}/{platform}": encoded(response(options, found))
-        for platform, found in facts.items()
+        f"{key}/{platform}" if multi else key: encoded(response(options, found)) for platform, found in facts.items()
     }

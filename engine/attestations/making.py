@@ -25,11 +25,15 @@ async def make_statements(
 ) -> list[Statement]:
     """The statements about an image with these layers, the SBOM first. `inline`: those for images only as well.
 
+    Of an image without files there is nothing to tell, as with BuildKit.
+
     Raises:
         ExportError: for attributes that make no sense.
         SourceError, StateError: if the image's files cannot be read.
     """
     found: list[Statement] = []
+    if not image.snapshot.layers:
+        return found
     for attest in sorted(target.attests, key=lambda item: item.type != "sbom"):
         if attest.type == "provenance":
             found += _provenance(attest, image, layers, inline=inline)

@@ -26,6 +26,10 @@ _BUILD_TYPE = "https://github.com/moby/buildkit/blob/master/docs/attestations/sl
 _BUILD_TYPE_V02 = "https://mobyproject.org/buildkit@v1"
 _OF_THE_HOST = frozenset(("cgroup-parent", "image-resolve-mode", "platform", "cache-imports"))
 """Options that say something of the machine and not of the result."""
+_COMPATIBILITY = 30
+"""BuildKit's number for the form that exporters give an image, as of its version 0.31."""
+FRONTEND_VERSION = "1.26.0"
+"""The version of BuildKit's Dockerfile frontend that the one built in here does the same as."""
 
 Predicate = dict[str, Any]
 
@@ -98,20 +102,31 @@ def predicate(options: ProvenanceOptions, facts: BuildFacts, layers: Sequence[oc
         )
     request, source = _request(facts.request, found)
     request |= _secrets(vertices) | {"locals": [{"name": name} for name in names]}
-    request["root"] = {"configSource": source, "request": {"args": dict(request["args"])} if request["args"] else {}}
+    if told := request["args"] | _vcs_options(facts.request):
+        request["root"] = {"configSource": source, "request": {"args": dict(sorted(told.items()))}}
     scrubbed = not options.full and _scrub(request)
-    metadata = {"buildkit_metadata": _vcs(facts.request)} | _run(options, facts)
-    metadata["buildkit_completeness"] = {
-        "request": bool(facts.request) and not scrubbed,
-        "resolvedDependencies": complete,
-    }
-    if complete and not any(v.op.exec and v.op.exec.network is not NetMode.NONE for v in vertices):
-        metadata["buildkit_hermetic"] = True
+    request["compatibilityVersion"] = _COMPATIBILITY
+    details = _vcs(facts.request)
     internal: dict[str, Any] = {"builderPlatform": platforms.format(platforms.host())}
+    if facts.request:
+        internal["dockerfileVersion"] = FRONTEND_VERSION
     if options.full:
-        internal["buildConfig"] = build_config(vertices, facts.definition)
+        internal = {"buildConfig": build_config(vertices, facts.definition)} | internal
         extra = {"source": step_sources(vertices), "layers": step_layers(facts, vertices, layers)}
-        metadata["buildkit_metadata"] |= {key: value for key, value in extra.items() if value}
+        details |= {key: value for key, value in extra.items() if value}
+    hermetic = complete and not any(v.op.exec and v.op.exec.network is not NetMode.NONE for v in vertices)
+    metadata: dict[str, Any] = {
+        "invocationId": facts.build,
+        "startedOn": format_time(facts.started),
+        "finishedOn": format_time(facts.finished),
+        "buildkit_metadata": details,
+        **({"buildkit_hermetic": True} if hermetic else {}),
+        "buildkit_completeness": {
+            "request": bool(facts.request) and not scrubbed,
+            "resolvedDependencies": complete,
+        },
+        **({"buildkit_reproducible": True} if options.reproducible else {}),
+    }
     made: Predicate = {
         "buildDefinition": {
             "buildType": _BUILD_TYPE,
@@ -127,9 +142,13 @@ def predicate(options: ProvenanceOptions, facts: BuildFacts, layers: Sequence[oc
 
 
 def response(options: ProvenanceOptions, facts: BuildFacts) -> Predicate:
-    """What the metadata file says of a build: buildx has v0.2's form there, whatever is attached to the image."""
-    made = as_v02(predicate(replace(options, version="v1", complete=False), facts))
+    """What the metadata file says of a build: buildx has v0.2's form there, whatever is attached to the image.
+
+    `min` leaves out how it was done, but not what was asked.
+    """
+    made = as_v02(predicate(replace(options, full=True, version="v1", complete=False), facts))
     if not options.full:
+        made.pop("buildConfig", None)
         del made["metadata"]
     return made
 
@@ -151,7 +170,7 @@ def _request(request: FrontendRequest | None, found: Sequence[Material]) -> tupl
     filename = args.pop("filename", "")
     if filename or request.dockerfile is None:
         source["path"] = filename or "Dockerfile"
-    return {"frontend": "dockerfile.v0", "args": args}, source
+    return {"frontend": "dockerfile.v0", "args": dict(sorted(args.items()))}, source
 
 
 def _secrets(vertices: Sequence[Vertex]) -> dict[str, Any]:
@@ -180,26 +199,22 @@ def _scrub(request: dict[str, Any]) -> bool:
     args = request["args"]
     kept = {key: value for key, value in args.items() if not key.startswith(("build-arg:", "label:"))}
     request["args"] = kept
-    request["root"]["request"] = {"args": kept} if kept else {}
+    if root := request.get("root"):
+        told = {key: value for key, value in root["request"]["args"].items() if key in kept or key.startswith("vcs:")}
+        root["request"] = {"args": told} if told else {}
     request["secrets"] = request["ssh"] = []
     return len(kept) < len(args)
 
 
-def _vcs(request: FrontendRequest | None) -> dict[str, Any]:
+def _vcs_options(request: FrontendRequest | None) -> dict[str, str]:
+    """What the frontend was told of the commit that a local context is of."""
     options = request.options if request else {}
-    vcs = {key.removeprefix("vcs:"): value for key, value in options.items() if key.startswith("vcs:") and value}
-    if "source" in vcs:
-        vcs["source"] = without_password(vcs["source"])
+    return {key: without_password(value) for key, value in options.items() if key.startswith("vcs:") and value}
+
+
+def _vcs(request: FrontendRequest | None) -> dict[str, Any]:
+    vcs = {key.removeprefix("vcs:"): value for key, value in sorted(_vcs_options(request).items())}
     return {"vcs": vcs} if vcs else {}
-
-
-def _run(options: ProvenanceOptions, facts: BuildFacts) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        "invocationId": facts.build,
-        "startedOn": format_time(facts.started),
-        "finishedOn": format_time(facts.finished),
-    }
-    return found | ({"buildkit_reproducible": True} if options.reproducible else {})
 
 
 def _without_empty(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -214,6 +229,8 @@ def as_v02(made: Predicate) -> Predicate:
     if "path" in source:
         source["entryPoint"] = source.pop("path")
     done = metadata["buildkit_completeness"]
+    environment = {key: inner[key] for key in ("dockerfileVersion",) if key in inner}
+    environment["platform"] = inner["builderPlatform"]
     converted: Predicate = {
         "builder": run["builder"],
         "buildType": _BUILD_TYPE_V02,
@@ -221,7 +238,7 @@ def as_v02(made: Predicate) -> Predicate:
         "invocation": {
             "configSource": source,
             "parameters": outer["request"],
-            "environment": {"platform": inner["builderPlatform"]},
+            "environment": environment,
         },
     }
     if "buildConfig" in inner:

@@ -76,13 +76,25 @@ def flag(attributes: Mapping[str, str], key: str, default: bool = False) -> bool
     raise ExportError(f'the attribute {key} must be true or false, not "{value}"')
 
 
-def epoch_of(attributes: Mapping[str, str]) -> int | None:
-    """The output's own SOURCE_DATE_EPOCH, in seconds. Raises ExportError."""
-    value = attributes.get("source-date-epoch", "")
+@frozen
+class Epoch:
+    """Which SOURCE_DATE_EPOCH counts, in seconds: an output's own, which may be none at all, or else the target's."""
+
+    own: bool = False
+    seconds: int | None = None
+
+    def over(self, target: int | None) -> int | None:
+        """What counts for a target with this one."""
+        return self.seconds if self.own else target
+
+
+def epoch_of(attributes: Mapping[str, str]) -> Epoch:
+    """The output's own SOURCE_DATE_EPOCH; an empty text takes the target's away. Raises ExportError."""
+    value = attributes.get("source-date-epoch")
     if not value:
-        return None
+        return Epoch(own=value is not None)
     try:
-        return int(value)
+        return Epoch(own=True, seconds=int(value))
     except ValueError:
         raise ExportError(f'the attribute source-date-epoch must be a number of seconds, not "{value}"') from None
 
@@ -119,7 +131,7 @@ class ImageOptions:
     form: LayerForm = field(default_factory=LayerForm)
     oci_types: bool = True
     rewrite_timestamp: bool = False
-    epoch: int | None = None
+    epoch: Epoch = field(default_factory=Epoch)
     annotations: tuple[Annotation, ...] = ()
     artifact: bool = True
     """Attestations as OCI artifacts, not in the older form."""
@@ -152,10 +164,8 @@ def image_options(export: Export) -> ImageOptions:
     if not options.oci_types:
         if flag(attributes, "oci-artifact"):
             raise ExportError('the attributes "oci-artifact=true" and "oci-mediatypes=false" exclude each other')
-        if options.form.compression in ("zstd", "estargz"):
-            raise ExportError(
-                f'the attributes "compression={options.form.compression}" and "oci-mediatypes=false" exclude each other'
-            )
+        if options.form.compression == "estargz":
+            raise ExportError('the attributes "compression=estargz" and "oci-mediatypes=false" exclude each other')
         if any(annotation.level != "manifest" for annotation in options.annotations):
             raise ExportError('only manifests can have annotations with "oci-mediatypes=false"')
     return options

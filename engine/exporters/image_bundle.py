@@ -171,7 +171,7 @@ async def _make_image(
     context: ExportContext,
     documents: dict[Digest, bytes],
 ) -> OneImage:
-    epoch = options.epoch if options.epoch is not None else target.epoch
+    epoch = options.epoch.over(target.epoch)
     rewrite = epoch if options.rewrite_timestamp else None
     layers = await LayerExporter(context, options.form, rewrite).export(image.snapshot)
     if rewrite is not None:

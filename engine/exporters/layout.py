@@ -144,7 +144,7 @@ def _loaded(address: EngineAddress, bundle: ImageBundle, names: list[str]) -> li
 
 
 def _created(root: oci.Descriptor, target: TargetImage, options: ImageOptions) -> oci.Descriptor:
-    epoch = options.epoch if options.epoch is not None else target.epoch
+    epoch = options.epoch.over(target.epoch)
     created = {oci.CREATED: format_time(int(time.time()) if epoch is None else epoch)}
     return replace(root, annotations=created | dict(root.annotations))
 
@@ -154,9 +154,14 @@ def _entries(root: oci.Descriptor, names: list[str]) -> list[oci.Descriptor]:
     if not names:
         return [root]
     return [
-        replace(root, annotations={**root.annotations, oci.CONTAINERD_NAME: name, oci.REF_NAME: parse(name).tag})
+        replace(root, annotations={**root.annotations, oci.CONTAINERD_NAME: name, oci.REF_NAME: _ref_name(name)})
         for name in names
     ]
+
+
+def _ref_name(name: str) -> str:
+    """The tag and what follows it; of a name without one the whole, as a digest alone would not be a ref name."""
+    return name.removeprefix(f"{parse(name).name}:")
 
 
 def _untagged(root: oci.Descriptor) -> oci.Descriptor:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from engine.errors import ExportError
-from engine.exporters.attributes import check_known, did_you_mean, epoch_of, flag
+from engine.exporters.attributes import Epoch, check_known, did_you_mean, epoch_of, flag
 from engine.exporters.beside import MODE, Beside, statements_beside
 from engine.exporters.contract import Evidence, Export, ExportResult, TargetImage
 from engine.exporters.destination import check_folder, explained
@@ -39,7 +39,7 @@ class LocalExporter:
     dest: Path
     split: bool | None
     delete: bool
-    epoch: int | None
+    epoch: Epoch
     prefix: str = ""
     """Goes before the names of attestations."""
 
@@ -70,7 +70,7 @@ class LocalExporter:
         import trio
 
         trees = await platform_trees(target, self.split, context)
-        epoch = self.epoch if self.epoch is not None else target.epoch
+        epoch = self.epoch.over(target.epoch)
         context.progress("copying files", 0, 0, False)
         beside = await statements_beside(target, trees, self.prefix, context)
         result = await trio.to_thread.run_sync(self._write, trees, beside, epoch)
@@ -88,6 +88,8 @@ class LocalExporter:
                 for number, (folder, tree) in enumerate(trees):
                     _copy_tree(tree, stage, folder, epoch, seen, f"platform {number + 1}")
                     _add_beside(stage / folder, beside[number], epoch)
+                    if folder and epoch is not None:
+                        os.utime(stage / folder, (epoch, epoch))
                 made = [str(self.dest) + path[len(str(stage)) :] for path in _everything(stage)]
                 size = _size_of(seen)
                 self._move(stage)
@@ -166,8 +168,6 @@ def _copy_tree(tree: Tree, stage: Path, folder: str, epoch: int | None, seen: di
     for target, entry in reversed(folders):
         os.chmod(target, stat.S_IMODE(entry.mode))
         os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
-    if folder and epoch is not None:
-        os.utime(top, (epoch, epoch))
 
 
 def _copy_entry(tree: Tree, path: str, entry: Entry, target: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from engine.archive.tar_reader import BLOCK_DEVICE, CHAR, FIFO, FILE, FOLDER, LINK, SYMLINK
 from engine.archive.tar_writer import TarWriter
-from engine.exporters.attributes import check_known, epoch_of, flag
+from engine.exporters.attributes import Epoch, check_known, epoch_of, flag
 from engine.exporters.beside import MODE, Beside, statements_beside
 from engine.exporters.contract import Export, ExportResult, TargetImage
 from engine.exporters.destination import STDOUT, check_file, output_file, written_file
@@ -37,7 +37,7 @@ class TarExporter:
 
     dest: str
     split: bool | None
-    epoch: int | None
+    epoch: Epoch
     prefix: str = ""
     """Goes before the names of attestations."""
 
@@ -61,7 +61,7 @@ class TarExporter:
         import trio
 
         trees = await platform_trees(target, self.split, context)
-        epoch = self.epoch if self.epoch is not None else target.epoch
+        epoch = self.epoch.over(target.epoch)
         context.progress("writing tarball", 0, 0, False)
         beside = await statements_beside(target, trees, self.prefix, context)
         result = await trio.to_thread.run_sync(self._write, trees, beside, epoch)
@@ -71,20 +71,28 @@ class TarExporter:
     def _write(self, trees: list[tuple[str, Tree]], beside: list[Beside], epoch: int | None) -> ExportResult:
         with output_file(self.dest) as output:
             writer = TarWriter(output)
-            for (folder, tree), files in zip(trees, beside, strict=True):
+            for (folder, tree), files in sorted(zip(trees, beside, strict=True), key=lambda item: item[0][0]):
                 prefix = f"{folder}/" if folder else ""
                 if folder:
                     writer.add(prefix, FOLDER, mode=0o755, mtime=epoch or 0)
-                _add_tree(writer, tree, prefix, epoch)
-                for name, data in files.items():
-                    writer.add(prefix + name, FILE, mode=MODE, mtime=epoch or 0, size=len(data), data=[data])
+                _add_tree(writer, tree, prefix, epoch, files)
             writer.close()
         return written_file(self.dest, {})
 
 
-def _add_tree(writer: TarWriter, tree: Tree, prefix: str, epoch: int | None) -> None:
+def _add_tree(writer: TarWriter, tree: Tree, prefix: str, epoch: int | None, beside: Beside) -> None:
+    """Writes a tree, the files beside it at their place among its names."""
     links: dict[tuple[int, int], str] = {}
+    waiting = sorted(beside, reverse=True)
+
+    def add_beside(before: str | None) -> None:
+        while waiting and (before is None or waiting[-1] < before):
+            name = waiting.pop()
+            data = beside[name]
+            writer.add(prefix + name, FILE, mode=MODE, mtime=epoch or 0, size=len(data), data=[data])
+
     for path, entry in walk(tree, epoch):
+        add_beside(path[1:].partition("/")[0])
         name = prefix + path[1:]
         kind = _KINDS.get(stat.S_IFMT(entry.mode))
         if kind is None:  # a socket
@@ -109,6 +117,7 @@ def _add_tree(writer: TarWriter, tree: Tree, prefix: str, epoch: int | None) -> 
             size=size,
             data=_pieces(tree, path) if size else (),
         )
+    add_beside(None)
 
 
 def _target(tree: Tree, path: str, entry: Entry) -> str:

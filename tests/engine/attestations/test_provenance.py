@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine import oci
-from engine.attestations.provenance import ProvenanceOptions, as_v02, predicate
+from engine.attestations.provenance import ProvenanceOptions, as_v02, predicate, response
 from engine.attestations.statement import Statement, attestation_manifest, image_subjects
 from engine.digests import sha256
 from engine.errors import ExportError
@@ -127,8 +128,7 @@ def comparable(made: dict[str, Any]) -> dict[str, Any]:
     definition, metadata = made["buildDefinition"], made["runDetails"]["metadata"]
     for key in ("invocationId", "startedOn", "finishedOn"):
         assert metadata.pop(key)
-    definition["internalParameters"].pop("dockerfileVersion", None)
-    definition["externalParameters"]["request"].pop("compatibilityVersion", None)
+    assert definition["internalParameters"].pop("dockerfileVersion").startswith("1.26.")
     config = definition["internalParameters"].get("buildConfig", {})
     mapping = config.pop("digestMapping", {})
     if mapping:
@@ -149,7 +149,29 @@ def layers() -> list[oci.Descriptor]:
 def test_a_predicate_says_what_buildkit_says(mode: str) -> None:
     options = ProvenanceOptions.of(Attest("provenance", {"mode": mode}))
     made = predicate(options, facts(), layers())
-    assert comparable(made) == comparable(recorded(mode)["statement"]["predicate"])
+    theirs = recorded(mode)["statement"]["predicate"]
+    assert comparable(made) == comparable(theirs)
+    for keys in (["buildDefinition"], ["buildDefinition", "externalParameters", "request"], ["runDetails", "metadata"]):
+        assert list(inside(made, keys)) == list(inside(theirs, keys))
+
+
+def inside(fields: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    for key in keys:
+        fields = fields[key]
+    return fields
+
+
+def test_the_metadata_file_leaves_out_how_but_not_what_was_asked() -> None:
+    told = response(ProvenanceOptions(full=False), facts())
+    assert list(told) == ["builder", "buildType", "materials", "invocation"]
+    parameters = told["invocation"]["parameters"]
+    assert parameters["args"] == {"build-arg:FOO": "q", "label:l": "1"} == parameters["root"]["request"]["args"]
+    assert parameters["secrets"] == [{"id": "s1", "optional": True}]
+
+
+def test_a_request_without_options_is_told_once() -> None:
+    plain = replace(facts(), request=FrontendRequest({}, {}))
+    assert "root" not in response(ProvenanceOptions(), plain)["invocation"]["parameters"]
 
 
 def test_the_statement_and_its_manifest_are_laid_out_as_buildkit_does() -> None:

@@ -134,6 +134,28 @@ def test_beside_files(world: World, tmp_path: Path, type: str) -> None:
             assert statement["subject"] == [{"name": "var/lib/dpkg/status", "digest": {"sha256": digest}}]
 
 
+def test_files_beside_others_have_their_names_place_and_the_folders_keep_their_times(
+    world: World, tmp_path: Path
+) -> None:
+    world.target = world.of("arm64", "amd64")
+    world.export("tar", dest=str(tmp_path / "out.tar"))
+    listed = subprocess.run(["tar", "-tf", tmp_path / "out.tar"], check=True, capture_output=True, text=True).stdout
+    tops = [line for line in listed.splitlines() if line.rstrip("/").count("/") <= 1]
+    assert tops == [
+        f"linux_{arch}/{name}"
+        for arch in ("amd64", "arm64")
+        for name in ("", "provenance.json", "sbom.spdx.json", "var/")
+    ]
+    world.export("local", dest=str(tmp_path / "out"))
+    assert {path.stat().st_mtime for path in (tmp_path / "out").iterdir()} == {1_700_000_000}
+
+
+def test_of_an_image_without_files_nothing_is_said(world: World, tmp_path: Path) -> None:
+    empty = replace(world.target.platforms[0], snapshot=Snapshot(), config={"architecture": "amd64", "os": "linux"})
+    world.target = replace(world.target, platforms=(empty,))
+    assert "containerimage.config.digest" in world.export("oci", dest=str(tmp_path / "l"), tar="false")
+
+
 def test_beside_files_of_platforms_that_are_not_apart(world: World, tmp_path: Path) -> None:
     world.target = world.of("amd64")
     world.export("local", dest=str(tmp_path / "one"))

@@ -114,7 +114,7 @@ async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Conv
     platform = platforms.normalize(plan.scope.platform)
     result = PlatformResult(
         id=spelling.format_all(platform),
-        platform=platform,
+        platform=_as_exported(platform, wanted.image.platform),
         definition=wanted.state.define(scope.platform),
         config=wanted.image.to_json(),
         base_config=wanted.base_config,
@@ -124,6 +124,17 @@ async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Conv
 
         result = replace(result, scan=scan(job.generator, result.id, wanted, scope))
     return Converted(result, wanted, plan.stages, scope.epoch)
+
+
+def _as_exported(platform: Platform, image: Platform) -> Platform:
+    """The platform as an index tells it: of which Windows an image is stands in its base, if nobody asked for one."""
+    if platform.os != "windows" or image.os != "windows":
+        return platform
+    return replace(
+        platform,
+        os_version=platform.os_version or image.os_version,
+        os_features=platform.os_features or image.os_features,
+    )
 
 
 def build_platform(job: Job) -> Platform:
