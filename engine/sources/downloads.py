@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from engine.digests import Digest, parse_digest
 from engine.errors import SourceError
 from engine.registry.retry import Patience, persist
-from engine.sources.pins import PinKind, Pins
+from engine.sources.pins import PinKind, Pins, moved
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -61,7 +61,10 @@ class Downloader:
         async with self._asking.setdefault(key, trio.Lock()):
             found = self._done.get(key)
             if found is None or (checksum and found.digest != checksum):
-                found = self._done[key] = await self._fetch(url, key, headers, checksum)
+                found = await self._fetch(url, key, headers, checksum)
+                if checksum and found.digest != checksum:
+                    raise _changed(redacted(url), found.digest, checksum, locked=pinned)
+                self._done[key] = found
         if pinned:
             self._pins.note(PinKind.URL, redacted(url), found.digest)
         return found
@@ -76,13 +79,7 @@ class Downloader:
             if known.digest == checksum:
                 return known
             conditions = {k: v for k, v in {"if-none-match": etag, "if-modified-since": modified}.items() if v}
-        got = await self._get(url, {**headers, **conditions}, known, key)
-        if checksum and got.digest != checksum:
-            raise SourceError(
-                f"{redacted(url)} is {got.digest}, but the checksum {checksum} is wanted",
-                hint="the file has changed: look at it, then write down its new checksum",
-            )
-        return got
+        return await self._get(url, {**headers, **conditions}, known, key)
 
     async def _get(self, url: str, headers: Mapping[str, str], known: Download | None, key: str) -> Download:
         import httpx2
@@ -152,6 +149,15 @@ def redacted(url: str) -> str:
     if parts.password is None:
         return url
     return parts._replace(netloc=f"{parts.username}:xxxxx@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _changed(name: str, found: Digest, wanted: Digest, *, locked: bool) -> SourceError:
+    if locked:
+        return moved(name, wanted, found)
+    return SourceError(
+        f"{name} is {found}, but the checksum {wanted} is wanted",
+        hint="the file has changed: look at it, then write down its new checksum",
+    )
 
 
 def _failed(url: str, error: Exception) -> SourceError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from engine import oci, platforms
 from engine.concurrency import Turns
 from engine.digests import Digest, parse_digest, sha256
-from engine.errors import SourceError
+from engine.errors import RegistryError, SourceError
 from engine.frontends.contract import ResolvedImage
 from engine.llb.definition import Vertex
 from engine.llb.ops import Platform
@@ -21,7 +21,7 @@ from engine.results import Snapshot
 from engine.sources.contract import Resolved
 from engine.sources.found_image import FoundImage, find_image
 from engine.sources.layers import record_layers
-from engine.sources.pins import PinKind, Pins
+from engine.sources.pins import PinKind, Pins, moved
 
 if TYPE_CHECKING:
     from engine.blobs import BlobStore
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from engine.state import State
 
 SCHEME = "docker-image://"
+_NOT_FOUND = 404
 RECHECK_NOTE = 3600.0
 """Seconds after which it is written down again that a name still means the same."""
 
@@ -70,8 +71,9 @@ class ImageResolver:
 
     async def _find(self, reference: Reference, platform: Platform, key: tuple[str, str], mode: str) -> FoundImage:
         digest, media_type = reference.digest, ""
+        locked: Digest | None = None
         if digest is None and (pin := self._pins.find(PinKind.IMAGE, key[0])):
-            digest = parse_digest(pin)
+            digest = locked = parse_digest(pin)
         if digest is None and mode == "local":
             digest = self._last_known(key)
         documents = _RegistryDocuments(reference, self._registries, self._blobs)
@@ -79,7 +81,12 @@ class ImageResolver:
             if key[0] not in self._meanings:
                 self._meanings[key[0]] = await documents.ask()
             digest, media_type = self._meanings[key[0]]
-        image = await find_image(str(reference), digest, platform, documents, media_type)
+        try:
+            image = await find_image(str(reference), digest, platform, documents, media_type)
+        except RegistryError as error:
+            if error.status == _NOT_FOUND and locked and (now := (await documents.ask())[0]) != locked:
+                raise moved(key[0], locked, now) from error
+            raise
         self._note(key, image)
         if reference.digest is None:
             self._pins.note(PinKind.IMAGE, key[0], image.digest)

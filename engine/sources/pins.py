@@ -35,9 +35,25 @@ class Pins:
         """
         found = self._known.get((kind, name))
         if found is None and self._strict:
-            raise SourceError(f"{name} is not in the lock", hint="run `bakery lock` to write down what it means now")
+            hint = "run `bakery lock` to write down what it means now"
+            raise SourceError(f"{name} is not in the lock{self._nearest(kind, name)}", hint=hint)
         return found
+
+    def _nearest(self, kind: PinKind, name: str) -> str:
+        """What the name may have been when the lock was written: a tag or a version later, it is much the same."""
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, [known for of, known in self._known if of is kind], n=1, cutoff=0.7)
+        return f"; the nearest there is {near[0]}" if near else ""
 
     def note(self, kind: PinKind, name: str, pin: str) -> None:
         """Remembers what a name means in this run."""
         self.seen[kind, name] = pin
+
+
+def moved(name: str, pin: str, now: str) -> SourceError:
+    """The error about a name that means something else now, where what it meant cannot be had any more."""
+    return SourceError(
+        f"{name} is {now} now, but {pin} in the lock",
+        hint="look at what changed, then run `bakery lock --update` to take it over",
+    )

@@ -13,7 +13,7 @@ import trio
 from engine.errors import SourceError
 from engine.locks import file_lock
 from engine.sources.git_process import Access, check_remote, git, shown
-from engine.sources.pins import PinKind, Pins
+from engine.sources.pins import PinKind, Pins, moved
 from engine.sources.secrets import GivenSecrets
 from engine.state import State
 from engine.values import frozen
@@ -55,6 +55,8 @@ class Repositories:
         self._secrets = secrets
         self._meanings: dict[tuple[Remote, str], Meaning] = {}
         self._asking: dict[tuple[Remote, str], trio.Lock] = {}
+        self._locked: dict[str, str] = {}
+        """Refs whose commits are known from a lock, by commit."""
 
     async def look_up(self, remote: Remote, ref: str) -> Meaning:
         """What a ref (a branch, a tag, a full ref, or "" for the default branch) means now. A commit means itself.
@@ -70,6 +72,7 @@ class Repositories:
         name = f"{shown(remote.url)}#{ref}"
         if commit := self._pins.find(PinKind.GIT, name):
             self._pins.note(PinKind.GIT, name, commit)
+            self._locked[commit] = ref
             return Meaning(commit, commit, commit)
         async with self._asking.setdefault((remote, ref), trio.Lock()):
             if (remote, ref) not in self._meanings:
@@ -116,8 +119,20 @@ class Repositories:
                     ["init", "--quiet", "--bare", "--", str(mirror)], what=f"make the mirror of {shown(remote.url)}"
                 )
             if not await self._has(mirror, meaning.object):
-                await self._fetch(remote, mirror, meaning)
+                try:
+                    await self._fetch(remote, mirror, meaning)
+                except SourceError:
+                    await self._compare(remote, meaning.commit)
+                    raise
         return mirror
+
+    async def _compare(self, remote: Remote, commit: str) -> None:
+        """Looks where a ref has gone whose commit is known from a lock. Raises SourceError if it was moved."""
+        if commit in self._locked:
+            ref = self._locked[commit]
+            now = (await self._look_up(remote, ref)).commit
+            if now != commit:
+                raise moved(f"{shown(remote.url)}#{ref}", commit, now) from None
 
     async def _fetch(self, remote: Remote, mirror: Path, meaning: Meaning) -> None:
         """The one commit by its hash; where the server does not give hashes, by its ref; at last, everything."""

@@ -18,6 +18,7 @@ from engine.errors import SourceError
 from engine.llb.ops import Platform
 from engine.results import Snapshot
 from engine.sources.image import source_key
+from engine.sources.pins import PinKind, Pins
 
 if TYPE_CHECKING:
     from conftest import Workbench
@@ -182,3 +183,20 @@ def test_two_processes_fetch_a_layer_once(registry: RegistryServer, tmp_path: Pa
     assert len(set(fetched)) == 3
     layers = [r for r in fetched if fetched.count(r) > 1]
     assert all(r == layers[0] for r in layers)  # only the config may have been asked for twice
+
+
+def test_an_image_of_the_lock_that_is_gone_is_told_with_what_its_name_means_now(
+    registry: RegistryServer, tmp_path: Path, bench: Workbench
+) -> None:
+    now = bench.resolve(push(registry, tmp_path, "moved", [BASE]), platform=AMD64).pin
+    gone, name = sha256(b"gone"), f"{registry.host}/moved:1"
+
+    async def find(context: object) -> None:
+        images = context.images  # type: ignore[attr-defined]
+        images = type(images)(context.registries, bench.state, bench.blobs, Pins({(PinKind.IMAGE, name): gone}))  # type: ignore[attr-defined]
+        await images.resolve(name, AMD64)
+
+    with pytest.raises(SourceError) as caught:
+        bench.run(find)
+    assert str(caught.value) == f"{name} is {now} now, but {gone} in the lock"
+    assert "bakery lock --update" in caught.value.hint

@@ -81,5 +81,33 @@ def test_a_file_that_changes(sources: Sources) -> None:
         web.files["/file"] = b"two"
         assert sources.text(Pins(first.seen, strict=True), f"{web.url}/file", "file") == "one", "it is still here"
         sources.state.write("DELETE FROM blobs")
-        with pytest.raises(SourceError, match="is wanted"):
+        with pytest.raises(SourceError) as caught:
             sources.text(Pins(first.seen, strict=True), f"{web.url}/file", "file")
+    assert str(caught.value) == f"{web.url}/file is {sha256(b'two')} now, but {sha256(b'one')} in the lock"
+    assert "bakery lock --update" in caught.value.hint
+
+
+def test_a_branch_whose_commit_is_gone(tmp_path: Path, sources: Sources) -> None:
+    with web_server() as web:
+        web.repositories = tmp_path / "www"
+        repository = web.repositories / "garden.git"
+        repository.mkdir(parents=True)
+        git(repository, "init", "-q", "-b", "main")
+        (repository / "bed").write_text("carrot")
+        git(repository, "add", ".")
+        git(repository, "commit", "-q", "-m", "1")
+        now, gone = git(repository, "rev-parse", "HEAD"), "1" * 40
+        url = f"{web.url}/garden.git"
+        locked = Pins({(PinKind.GIT, f"{url}#main"): gone}, strict=True)
+        with pytest.raises(SourceError) as caught:
+            sources.text(locked, f"git://127.0.0.1:{web.port}/garden.git#main", "bed", fullurl=url)
+    assert str(caught.value) == f"{url}#main is {now} now, but {gone} in the lock"
+    assert "bakery lock --update" in caught.value.hint
+
+
+def test_a_name_that_was_changed_is_told_with_the_one_in_the_lock() -> None:
+    pins = Pins({(PinKind.IMAGE, "shop/base:1"): "a", (PinKind.URL, "shop/base:2"): "b"}, strict=True)
+    with pytest.raises(SourceError, match="shop/base:3 is not in the lock; the nearest there is shop/base:1"):
+        pins.find(PinKind.IMAGE, "shop/base:3")
+    with pytest.raises(SourceError, match="other is not in the lock$"):
+        pins.find(PinKind.IMAGE, "other")
