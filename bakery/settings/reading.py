@@ -79,9 +79,10 @@ def _parse(path: Path) -> tuple[SourceFile, dict[str, Any]]:
 class _Keys:
     """The keys a table may have. How a key's words are joined does not matter: `keep-duration`, `keepDuration`."""
 
-    def __init__(self, names: Mapping[str, object]) -> None:
+    def __init__(self, names: _Decoders) -> None:
         self._known = {_plain(name): name for name in names}
-        self._seen: set[str] = set()
+        self._fields = {name: field or name for name, (field, _) in names.items()}
+        self._seen: dict[str, str] = {}
 
     def find(self, written: str) -> str:
         name = self._known.get(_plain(written))
@@ -89,9 +90,9 @@ class _Keys:
             near = did_you_mean(written, self._known.values())
             known = ", ".join(self._known.values())
             raise Problem(f'unknown setting "{written}"', f'did you mean "{near}"?' if near else f"known are {known}")
-        if name in self._seen:
-            raise Problem(f'"{written}" sets "{name}" a second time')
-        self._seen.add(name)
+        before = self._seen.setdefault(self._fields[name], written)
+        if before is not written:
+            raise Problem(f'"{written}" sets what "{before}" has set')
         return name
 
 

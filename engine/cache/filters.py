@@ -9,9 +9,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
 
 Fields = Mapping[str, str | bool]
 """A record as filters see it."""
+
+
+class RecordType(StrEnum):
+    """What a record is; `source.local` is never found here, for local folders are not copied."""
+
+    REGULAR = "regular"
+    INTERNAL = "internal"
+    FRONTEND = "frontend"
+    LOCAL = "source.local"
+    GIT = "source.git.checkout"
+    MOUNT = "exec.cachemount"
+
 
 FIELDS = ("id", "parents", "description", "inuse", "mutable", "immutable", "type", "shared", "private")
 
@@ -43,6 +56,8 @@ def _selector(field: str, operator: str | None, written: str | None) -> Filter:
     if field not in FIELDS:
         raise ValueError(f'there is no field "{field}" to filter by; known are {", ".join(FIELDS)}')
     value = _value(written or "")
+    if field == "type" and operator in ("==", "!=") and value not in list(RecordType):
+        raise ValueError(f'there is no type "{value}"; known are {", ".join(RecordType)}')
     if operator is None:
         return lambda record: bool(record[field])
     if operator == "~=":

@@ -11,10 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
-from engine.cache.filters import parse_filters
+from engine.cache.filters import RecordType, parse_filters
 from engine.cache.policy import Rule
 from engine.cache.removal import Remover
-from engine.cache.usage import RecordType, Usage, read_usage
+from engine.cache.usage import Usage, read_usage
 from engine.state import State
 from engine.values import frozen
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.cache.filters import RecordType
 from engine.cache.mounts import CacheMounts, mount_name
 from engine.cache.removal import Remover
-from engine.cache.usage import RecordType, Usage, read_usage
+from engine.cache.usage import Usage, read_usage
 from engine.errors import StateError, disk_hint
 from engine.results import LocalTree
 from engine.snapshots.difference import write_tree

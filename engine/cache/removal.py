@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.blobs import BlobStore
+from engine.cache.filters import RecordType
 from engine.cache.mounts import CacheMounts, in_order
-from engine.cache.usage import RecordType, Usage
+from engine.cache.usage import Usage
 from engine.digests import Digest
 from engine.errors import StateError
 from engine.leases import collecting

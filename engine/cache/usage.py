@@ -15,11 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import field
-from enum import StrEnum
 from itertools import pairwise
 from pathlib import Path
 
-from engine.cache.filters import Fields
+from engine.cache.filters import Fields, RecordType
 from engine.errors import StateError
 from engine.leases import names_in_use
 from engine.snapshots.store import disk_usage, written_below
@@ -27,17 +26,6 @@ from engine.state import State
 from engine.values import frozen
 
 _BY_CONTENT = re.compile(r"[0-9a-f]{64}")
-
-
-class RecordType(StrEnum):
-    """What a record is; `source.local` is never found here, for local folders are not copied."""
-
-    REGULAR = "regular"
-    INTERNAL = "internal"
-    FRONTEND = "frontend"
-    LOCAL = "source.local"
-    GIT = "source.git.checkout"
-    MOUNT = "exec.cachemount"
 
 
 @frozen

@@ -122,7 +122,7 @@ def test_filters_all_hold(root: Path, filters: list[str], found: int) -> None:
     assert "Total" not in run("du", *flags).output
 
 
-@pytest.mark.parametrize("text", ["colour=red", "until=soon", "id~=("])
+@pytest.mark.parametrize("text", ["colour=red", "type=regulars", "until=soon", "id~=("])
 def test_a_filter_that_is_none_is_wrong_usage(root: Path, text: str) -> None:
     with pytest.raises(BadParameter):
         run("du", "--filter", text)

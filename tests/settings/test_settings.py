@@ -163,7 +163,10 @@ def test_mistakes_within_tables_have_their_own_place(tmp_path: Path) -> None:
         ('gcpolicy = [{filters = ["colour==red"]}]', 'there is no field "colour" to filter by'),
         ('gcpolicy = [{filters = ["id~=("]}]', '"(" is no regular expression'),
         ('cache-export = [{when = "slower"}]', '"seconds" and when = "slower" belong together'),
-        ("reserved-space = 1\nreservedSpace = 2", '"reservedSpace" sets "reserved-space" a second time'),
+        ("reserved-space = 1\nreservedSpace = 2", '"reservedSpace" sets what "reserved-space" has set'),
+        ("jobs = 1\nmax-parallelism = 2", '"max-parallelism" sets what "jobs" has set'),
+        ("gcpolicy = [{keep-bytes = 1, reserved-space = 2}]", '"reserved-space" sets what "keep-bytes" has set'),
+        ('gcpolicy = [{filters = ["type==exec.cachemounts"]}]', 'there is no type "exec.cachemounts"'),
     ],
 )
 def test_values_that_make_no_sense_are_refused(tmp_path: Path, line: str, reason: str) -> None:

@@ -14,11 +14,11 @@ import pytest
 
 from engine.blobs import BlobStore
 from engine.cache.automatic import collect_if_due
-from engine.cache.filters import parse_filter
+from engine.cache.filters import RecordType, parse_filter
 from engine.cache.gc import Disk, bytes_to_keep, collect, usefulness, victims
 from engine.cache.policy import GB, DiskSpace, Limits, Rule, default_limits, default_rules
 from engine.cache.records import Record, RecordStore
-from engine.cache.usage import RecordType, Usage, read_usage
+from engine.cache.usage import Usage, read_usage
 from engine.digests import Digest
 from engine.errors import StateError
 from engine.results import Snapshot
