@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.archive.errors import ArchiveError
 from engine.cache.filters import RecordType
 from engine.cache.mounts import CacheMounts, mount_name
 from engine.cache.removal import Remover
@@ -90,6 +91,8 @@ def _write(source: Path, content: Path, snapshots: SnapshotStore) -> None:
             write_tree(tree_of(LocalTree(source), snapshots), content)
         else:
             _unpack(source, content)
+    except ArchiveError as error:
+        raise ArchiveError(f"cannot fill the cache from {source}: {error.message}", hint=error.hint) from error
     except OSError as error:
         problem = f"cannot fill the cache from {source}: {error.strerror or error}"
         raise StateError(problem, hint=disk_hint(error)) from error

@@ -16,6 +16,10 @@ class ObjectExists(SourceError):
     """An object of that name is there, or being written by somebody else, and may not be replaced."""
 
 
+class ObjectChanged(SourceError):
+    """Somebody else has written an object since it was read."""
+
+
 class ObjectStore(Protocol):
     """One such service, with its place in it. Names are relative to that place."""
 

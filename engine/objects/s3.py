@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from engine.digests import Digest, hex_of
 from engine.errors import DefinitionError, SourceError
-from engine.objects.contract import Body
+from engine.objects.contract import Body, ObjectChanged
 from engine.objects.http import PIECE, Caller, read_all
 from engine.objects.signature import EMPTY, Keys, quoted_path, signed
 from engine.values import frozen
@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 MAX_PUT = 5 << 30
 REFRESH = 24 * 3600.0
 """Seconds after which an object that is still used is touched, so that rules for old objects leave it alone."""
+
+
+_OTHERS = (404, 409, 412)
+"""Answers to a conditional PUT that did not find what it was to replace, or met another one. Source: "Conditional
+requests" of the S3 user guide."""
+_UNKNOWN = (400, 501)
+"""Answers of services that take no conditions."""
 
 
 @frozen
@@ -93,8 +100,14 @@ class S3Objects:
 
     async def read(self, name: str, limit: int) -> bytes | None:
         """A small object."""
+        return (await self.read_version(name, limit))[0]
+
+    async def read_version(self, name: str, limit: int) -> tuple[bytes | None, str | None]:
+        """A small object and its version for `write_over`: empty if it is not there, None if the service tells none."""
         async with self._answer("GET", name, allowed=(404,)) as response:
-            return None if response.status_code == 404 else await read_all(response, limit, name)
+            if response.status_code == 404:
+                return None, ""
+            return await read_all(response, limit, name), response.headers.get("etag")
 
     async def pieces(self, name: str) -> AsyncGenerator[bytes, None]:
         """An object's bytes."""
@@ -108,6 +121,25 @@ class S3Objects:
             raise SourceError(f"{name} has {size} bytes, more than the {MAX_PUT} that one PUT takes")
         async with self._answer("PUT", name, body=body, size=size, payload=hex_of(digest)):
             pass
+
+    async def write_over(self, name: str, body: Body, size: int, digest: Digest, version: str) -> None:
+        """Puts an object in place of the version that was read.
+
+        Services that know no conditional writes put it in place of whatever is there.
+
+        Raises:
+            ObjectChanged: if that is another one by now.
+        """
+        wanted = {"if-match": version} if version else {"if-none-match": "*"}
+        refused = (*_OTHERS, *_UNKNOWN)
+        async with self._answer(
+            "PUT", name, allowed=refused, headers=wanted, body=body, size=size, payload=hex_of(digest)
+        ) as response:
+            status = response.status_code
+        if status in _OTHERS:
+            raise ObjectChanged(f"somebody else has written {name}")
+        if status in _UNKNOWN:
+            await self.write(name, body, size, digest)
 
     @asynccontextmanager
     async def _answer(

@@ -29,6 +29,8 @@ class Objects:
     seen: list[tuple[str, str, int]] = field(default_factory=list)
     fail_next: int = 0
     """How many of the next requests are answered with 503."""
+    conditional: bool = True
+    """Whether it takes PUTs that are to replace only what the client has seen; 501 if not."""
 
     @property
     def url(self) -> str:
@@ -90,20 +92,41 @@ def s3_server() -> Iterator[Objects]:
         if problem := signature_problem(request, body):
             return 403, f"<Error><Code>SignatureDoesNotMatch</Code><Message>{problem}</Message></Error>".encode(), {}
         key = unquote(urlsplit(request.path).path)
+        there = world.objects.get(key)
         if request.command == "PUT":
+            conditions = "if-match" in request.headers or "if-none-match" in request.headers
+            if conditions and not world.conditional:
+                return 501, b"<Error><Code>NotImplemented</Code></Error>", {}
+            if refused := condition_problem(request, there):
+                return refused, b"<Error><Code>PreconditionFailed</Code></Error>", {}
             source = request.headers.get("x-amz-copy-source")
             world.objects[key] = world.objects[unquote(source)] if source else body
             world.modified[key] = time.time()
             return 200, b"", {}
         if key not in world.objects:
             return 404, b"<Error><Code>NoSuchKey</Code></Error>", {}
-        headers = {"Last-Modified": formatdate(world.modified[key], usegmt=True)}
+        headers = {"Last-Modified": formatdate(world.modified[key], usegmt=True), "ETag": etag(world.objects[key])}
         if request.command == "HEAD":
             return 200, b"", {**headers, "Content-Length": str(len(world.objects[key]))}
         return 200, world.objects[key], headers
 
     with serving(world, answer):
         yield world
+
+
+def etag(data: bytes) -> str:
+    """What tells one content from another."""
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+
+
+def condition_problem(request: BaseHTTPRequestHandler, there: bytes | None) -> int:
+    """The status that refuses a conditional PUT (S3 user guide, "Conditional requests"); 0 if it may go on."""
+    if request.headers.get("if-none-match") == "*" and there is not None:
+        return 412
+    wanted = request.headers.get("if-match")
+    if wanted and there is None:
+        return 404
+    return 412 if wanted and there is not None and wanted != etag(there) else 0
 
 
 def signature_problem(request: BaseHTTPRequestHandler, body: bytes) -> str:

@@ -21,7 +21,7 @@ from engine.cache.remote.chains import Chains
 from engine.cache.remote.contract import CacheChanged
 from engine.digests import sha256
 from engine.exporters.layers import bring, first_error
-from engine.objects.contract import Body, ObjectExists, ObjectStore
+from engine.objects.contract import Body, ObjectChanged, ObjectExists, ObjectStore
 from engine.objects.gha import ActionsObjects, index_name
 from engine.objects.opening import open_objects
 from engine.objects.s3 import S3Objects
@@ -46,6 +46,8 @@ class BucketPlace:
         assert isinstance(store, S3Objects)
         self._store = store
         self._names = [name for name in backend.attributes.get("name", "buildkit").split(";") if name] or ["buildkit"]
+        self._seen: str | None = None
+        """The version of what was read last, empty if nothing was there."""
 
     @property
     def title(self) -> str:
@@ -59,14 +61,26 @@ class BucketPlace:
 
     async def read(self, chains: Chains, context: ExportContext) -> int:
         """Adds what the cache knows; nothing if there is none yet."""
-        data = await self._store.read(self._store.manifest_name(self._names[0]), cache_config.MAX_CONFIG)
+        name = self._store.manifest_name(self._names[0])
+        data, self._seen = await self._store.read_version(name, cache_config.MAX_CONFIG)
         return _add(chains, data, self._store.origin)
 
     async def write(self, chains: Chains, context: ExportContext) -> Mapping[str, str]:
-        """Writes the blobs that are not there, then the config under each name."""
+        """Writes the blobs that are not there, then the config under each name.
+
+        Raises CacheChanged if somebody else has written it under the first, which is the one that is read.
+        """
         data = await _write_layers(chains, self._store, context)
-        for name in self._names:
-            await self._store.write(self._store.manifest_name(name), _body(data), len(data), sha256(data))
+        first, *others = map(self._store.manifest_name, self._names)
+        if self._seen is None:
+            others.insert(0, first)
+        else:
+            try:
+                await self._store.write_over(first, _body(data), len(data), sha256(data), self._seen)
+            except ObjectChanged as error:
+                raise CacheChanged(error.message) from error
+        for name in others:
+            await self._store.write(name, _body(data), len(data), sha256(data))
         return {}
 
 

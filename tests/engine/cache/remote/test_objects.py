@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trio
 
 from engine.cache.remote import objects as places
 from engine.digests import sha256
@@ -114,6 +116,41 @@ def test_what_is_in_a_bucket_is_not_sent_again_but_kept_young(place: Workplace) 
         build(elsewhere(place), f"cache-to={bucket(server)}")
         assert server.count("PUT", "/blobs/") == 2 * first, "each is touched once"
         assert all(time.time() - when < 3600 for when in server.modified.values())
+
+
+@pytest.mark.parametrize("before", ["nothing", "a cache"])
+def test_a_job_that_wrote_to_a_bucket_meanwhile_is_merged_with(
+    before: str, place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One has read what is there; another one comes and goes; then the first one writes."""
+    with s3_server() as server:
+        if before == "a cache":
+            place.write("Dockerfile", "FROM scratch\nCOPY one /before\n")
+            build(place, f"cache-to={bucket(server)}")
+        quick = Workplace(place.folder.parent / "quick", place.root.parent / "quick-root")
+        for name in ("one", "docker-bake.json"):
+            quick.write(name, (place.folder / name).read_bytes())
+        quick.write("Dockerfile", "FROM scratch\nCOPY one /quick\n")
+        write_layers, others = places._write_layers, [quick]
+
+        async def writing(*args: Any) -> bytes:
+            if others:
+                other = others.pop()
+                await trio.to_thread.run_sync(lambda: build(other, f"cache-to={bucket(server)}"))
+            return await write_layers(*args)
+
+        monkeypatch.setattr(places, "_write_layers", writing)
+        place.write("Dockerfile", DOCKERFILE)
+        build(place, f"cache-to={bucket(server)}")
+        for job in (quick, place):
+            assert build(elsewhere(job, f"{job.root.name} again"), f"cache-from={bucket(server)}").ran == []
+
+
+def test_a_bucket_that_takes_no_conditions_is_written_without(place: Workplace) -> None:
+    with s3_server() as server:
+        server.conditional = False
+        build(place, f"cache-to={bucket(server)}")
+        assert build(elsewhere(place), f"cache-from={bucket(server)}").ran == []
 
 
 def test_a_bucket_that_has_a_bad_moment_is_asked_again(place: Workplace) -> None:
