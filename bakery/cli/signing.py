@@ -30,7 +30,8 @@ _CLAIMS = click.option(
 @click.argument("image")
 @_KEY
 @_CLAIMS
-def sign_command(image: str, key: str, claims: tuple[str, ...]) -> None:
+@click.option("every", "-r", "--recursive", is_flag=True, help="Sign each image of an index, too.")
+def sign_command(image: str, key: str, claims: tuple[str, ...], every: bool) -> None:
     """Sign an image in a registry with a private key (ECDSA on P-256).
 
     The key is in PEM, or encrypted as `cosign generate-key-pair` writes it: then its password is $COSIGN_PASSWORD, or
@@ -41,9 +42,9 @@ def sign_command(image: str, key: str, claims: tuple[str, ...]) -> None:
     private, said, reference = private_key(_key(key), key, _password), _pairs(claims), _reference(image)
 
     async def work(registries: Registries) -> None:
-        from engine.imagetools.signing import sign, signature_tag
+        from engine.imagetools.signing import sign, sign_all, signature_tag
 
-        digest = await sign(reference, private, said, registries)
+        digest = await (sign_all if every else sign)(reference, private, said, registries)
         click.echo(f"{reference.name}@{digest}")
         click.echo(f"signed in {reference.name}:{signature_tag(digest)}", err=True)
 

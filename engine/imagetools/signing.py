@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from engine import oci
 from engine.digests import Digest, sha256
 from engine.errors import RegistryError, SourceError
+from engine.imagetools.inspect import leaves
+from engine.imagetools.place import RegistryPlace
 from engine.values import frozen
 
 if TYPE_CHECKING:
@@ -70,21 +72,47 @@ async def sign(
     Raises:
         SourceError, RegistryError: if there is no such image, or the signature cannot be stored.
     """
+    digest = await _meaning(reference, registries)
+    await _sign(reference, digest, key, claims, registries)
+    return digest
+
+
+async def sign_all(
+    reference: Reference, key: EllipticCurvePrivateKey, claims: Mapping[str, str], registries: Registries
+) -> Digest:
+    """The same for all that an index names, too: who pulls one platform's image may look for a signature of that.
+
+    Raises:
+        SourceError, RegistryError: as `sign`.
+    """
+    digest = await sign(reference, key, claims, registries)
+    place = RegistryPlace(reference.at(digest), registries)
+    for descriptor, _ in await leaves(place, await place.root()):
+        if descriptor.digest != digest:
+            await _sign(reference, descriptor.digest, key, claims, registries)
+    return digest
+
+
+async def _sign(
+    reference: Reference,
+    digest: Digest,
+    key: EllipticCurvePrivateKey,
+    claims: Mapping[str, str],
+    registries: Registries,
+) -> None:
     from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
     from cryptography.hazmat.primitives.hashes import SHA256
 
-    digest = await _meaning(reference, registries)
     beside = replace(reference, tag=signature_tag(digest), digest=None)
     payload = payload_of(reference, digest, claims)
     before = await _signatures(beside, registries)
     for layer in before:
         if layer.digest == sha256(payload) and _holds(key.public_key(), layer, payload):
-            return digest
+            return
     signature = base64.b64encode(key.sign(payload, ECDSA(SHA256()))).decode()
     layer = replace(oci.describe(payload, PAYLOAD), annotations={SIGNATURE: signature})
     await registries.push_blob(beside, layer, lambda: BytesIO(payload))
     await _store(beside, (*before, layer), registries)
-    return digest
 
 
 async def verify(

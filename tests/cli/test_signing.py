@@ -107,6 +107,18 @@ def test_many_may_sign_and_nobody_twice(registry: RegistryServer, image: str, tm
         call("verify", "--key", f"{one}.pub", "-a", "version=2", image)
 
 
+def test_the_images_of_an_index_are_signed_where_that_is_wanted(image: str, tmp_path: Path) -> None:
+    key, repository = key_pair(tmp_path, "key"), image.removesuffix(":1")
+    below = [found["digest"] for found in json.loads(call("inspect", "--format", "json", image).stdout)["images"]]
+    digest = call("sign", "--key", key, image).stdout.strip().partition("@")[2]
+    for one in below:
+        with pytest.raises(UnsignedError, match="is not signed"):
+            call("verify", "--key", f"{key}.pub", f"{repository}@{one}")
+    call("sign", "--key", key, "--recursive", image)
+    for one in (digest, *below):
+        assert one in call("verify", "--key", f"{key}.pub", f"{repository}@{one}").stdout
+
+
 def test_a_signature_is_good_for_its_image_only(registry: RegistryServer, image: str, tmp_path: Path) -> None:
     key, repository = key_pair(tmp_path, "key"), image.removesuffix(":1")
     digest = call("sign", "--key", key, image).stdout.strip().partition("@")[2]

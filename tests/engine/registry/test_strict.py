@@ -18,7 +18,8 @@ from engine.errors import RegistryError
 from engine.registry.client import Registries
 from engine.registry.reference import parse
 from engine.registry.referrers import referrers_tag
-from tests.engine.registry.test_client import pull, run
+from tests.engine.registry.test_client import pull
+from tests.engine.registry.test_lies import run
 
 SMALL = b"small"
 BIG = bytes(range(256)) * (20 << 10)  # more than goes in one PUT, and enough for a line of its own
