@@ -24,13 +24,23 @@ def attests(target: Target) -> tuple[Attest, ...]:
     asked = tuple(Attest(entry.type, entry.attrs) for entry in target.attest if not entry.disabled)
     if any(entry.type == "provenance" for entry in target.attest):
         return asked
-    if not any(map(_is_image, target.output)) or switch("BUILDX_NO_DEFAULT_ATTESTATIONS"):
+    index = bool(asked) or _is_index(target)
+    if not any(_has_place(entry, index) for entry in target.output) or switch("BUILDX_NO_DEFAULT_ATTESTATIONS"):
         return asked
     return (*asked, _UNASKED)
 
 
-def _is_image(entry: OutputEntry) -> bool:
-    return entry.type in ("image", "registry") or (entry.type == "oci" and "attestation-inline" in entry.attrs)
+def _is_index(target: Target) -> bool:
+    """Whether the target's image is an index by itself: it has several platforms, or is to look as if."""
+    several = len(",".join(target.platforms).split(",")) > 1
+    return several or bool(target.combine) or "BUILDKIT_MULTI_PLATFORM" in target.args
+
+
+def _has_place(entry: OutputEntry, index: bool) -> bool:
+    """Whether an output has a place for statements that are for images only: archives have it if they are indexes."""
+    return entry.type in ("image", "registry") or (
+        entry.type == "oci" and (index or "attestation-inline" in entry.attrs)
+    )
 
 
 def switch(variable: str) -> bool:

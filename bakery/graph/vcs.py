@@ -27,7 +27,9 @@ def with_vcs(target: Target, request: FrontendRequest) -> FrontendRequest:
     found = _of_repository(top) if top else {}
     if not top or not found:
         return request
-    inside = {"vcs:localdir:context": str(context.path.resolve().relative_to(top))}
+    inline = request.dockerfile is not None
+    places = {n: folder.path.resolve() for n, folder in request.locals.items() if n != "dockerfile" or not inline}
+    inside = {f"vcs:localdir:{n}": str(p.relative_to(top)) for n, p in places.items() if p.is_relative_to(top)}
     return replace(request, options={**request.options, **found, **inside})
 
 

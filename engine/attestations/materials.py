@@ -12,6 +12,7 @@ from engine.digests import Digest
 from engine.llb.definition import Vertex
 from engine.registry.reference import parse
 
+_MASK = "xxxxx"
 _ORDER = ("docker-image", "oci-layout", "git", "http", "https")
 
 
@@ -69,14 +70,16 @@ def _digest(text: str) -> dict[str, str]:
 
 
 def without_password(url: str) -> str:
-    """A URL that tells nobody how to log in; what is no URL as it is."""
+    """A URL that tells nobody how to log in (tokens may be in the place of names); what is no URL as it is."""
     if "://" not in url or "@" not in url:
         return url
     try:
         parts = urlsplit(url)
     except ValueError:
         return url
-    user, at, host = parts.netloc.rpartition("@")
-    if not at or ":" not in user:
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
         return url
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:xxxxx@{host}"))
+    user, colon, _ = login.partition(":")
+    masked = (_MASK if user else "") + (f":{_MASK}" if colon else "")
+    return urlunsplit(parts._replace(netloc=f"{masked}@{host}"))

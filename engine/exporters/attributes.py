@@ -136,7 +136,7 @@ class ImageOptions:
     artifact: bool = True
     """Attestations as OCI artifacts, not in the older form."""
     inline: bool = False
-    """Attestations that are for images only go into archives and layouts, too."""
+    """Attestations that are for images only go into every archive and layout, too."""
 
     def annotations_at(self, level: str, platform: str = "") -> dict[str, str]:
         """The annotations of one level: those for all platforms, then those for one."""

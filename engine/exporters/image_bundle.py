@@ -119,10 +119,15 @@ async def make_bundle(
 
 
 def _with_fitting_attests(target: TargetImage, options: ImageOptions, single: bool) -> TargetImage:
-    """The target without statements that are for images only, where the form of the output has no place for them."""
-    if options.inline and options.oci_types and not single:
+    """The target without statements that are for images only, where the form of the output has no place for them.
+
+    An archive or layout has it where it is an index anyhow, as with BuildKit.
+    """
+    others = tuple(attest for attest in target.attests if not attest.inline_only)
+    index = target.multi or len(target.platforms) > 1 or bool(others)
+    if options.oci_types and not single and (options.inline or index):
         return target
-    return replace(target, attests=tuple(attest for attest in target.attests if not attest.inline_only))
+    return replace(target, attests=others)
 
 
 async def _attest(
@@ -134,7 +139,7 @@ async def _attest(
 
     found = []
     for platform, image in zip(target.platforms, images, strict=True):
-        statements = await make_statements(target, platform, image.manifest.layers, context, inline=options.inline)
+        statements = await make_statements(target, platform, image.manifest.layers, context, inline=True)
         if statements:
             subjects = image_subjects(options.names, platform.platform, image.descriptor.digest)
             found.append(attestation_manifest(image.descriptor, statements, subjects, artifact=options.artifact))

@@ -86,6 +86,12 @@ def test_an_attested_image_is_not_written_again_for_another_time_alone(tmp_path:
     assert build(tmp_path, "--provenance", "true")["containerimage.digest"] == one
 
 
+def test_an_archive_of_several_platforms_has_it_too(tmp_path: Path) -> None:
+    found = statements(tmp_path, build(tmp_path, "--set", "default.platform=linux/amd64,linux/arm64"))
+    assert [s["predicate"]["buildDefinition"]["internalParameters"].get("buildConfig") for s in found] == [None, None]
+    assert statements(tmp_path, build(tmp_path, "--set", "*.platform=linux/amd64")) == []
+
+
 def test_provenance_tells_the_commit(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("a")
     git(tmp_path, "init", "-q")
@@ -96,5 +102,5 @@ def test_provenance_tells_the_commit(tmp_path: Path) -> None:
     assert found["runDetails"]["metadata"]["buildkit_metadata"]["vcs"] == {
         "localdir:context": ".",
         "revision": git(tmp_path, "rev-parse", "HEAD"),
-        "source": "https://me:xxxxx@example.org/app.git",
+        "source": "https://xxxxx:xxxxx@example.org/app.git",
     }

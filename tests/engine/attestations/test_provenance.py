@@ -230,7 +230,7 @@ def test_a_remote_context_is_the_source_of_the_build_without_its_password() -> N
     assert "hunter2" not in json.dumps(made)
     definition = made["buildDefinition"]
     assert definition["resolvedDependencies"] == [
-        {"uri": "https://user:xxxxx@example.org/repo.git", "digest": {"sha1": "a" * 40}}
+        {"uri": "https://xxxxx:xxxxx@example.org/repo.git", "digest": {"sha1": "a" * 40}}
     ]
     assert definition["externalParameters"]["configSource"]["digest"] == {"sha1": "a" * 40}
     metadata = made["runDetails"]["metadata"]

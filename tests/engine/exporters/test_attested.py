@@ -117,6 +117,9 @@ def test_provenance_for_images_only_stays_out_of_archives(world: World, tmp_path
     assert "containerimage.config.digest" in found, "a lone manifest"
     found = world.export("image")
     assert "containerimage.config.digest" not in found, "an index"
+    world.target = replace(world.of("amd64", "arm64"), attests=world.target.attests)
+    found = world.export("oci", dest=str(tmp_path / "l"), tar="false")
+    assert len(read(tmp_path / "l", found["containerimage.digest"])["manifests"]) == 4, "an index anyhow"
 
 
 @pytest.mark.parametrize("type", ["local", "tar"])

@@ -119,7 +119,7 @@ async def _convert(job: Job, target: Platform | None, every_stage: bool) -> Conv
         config=wanted.image.to_json(),
         base_config=wanted.base_config,
     )
-    if job.generator is not None:
+    if job.generator is not None and result.definition.root is not None:
         from engine.frontends.dockerfile.lower.scan import scan
 
         result = replace(result, scan=scan(job.generator, result.id, wanted, scope))
