@@ -19,7 +19,7 @@ from engine.concurrency import all_at_once, in_thread
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, ExportError, LostLayerError
 from engine.events import Warned
-from engine.exporters.attributes import flag
+from engine.exporters.attributes import epoch_of, flag
 from engine.exporters.context import ExportContext
 from engine.exporters.contract import PlatformImage, TargetImage
 from engine.llb.definition import Edge, Vertex, walk
@@ -61,7 +61,10 @@ class CacheExchange:
 
     def with_inline(self, wanted: Wanted, target: TargetImage, scheduler: Findings) -> TargetImage:
         """A target's image with the cache inside that it is to carry."""
-        rewritten = any(flag(export.attributes, "rewrite-timestamp") for export in wanted.exports)
+        rewritten = any(
+            flag(export.attributes, "rewrite-timestamp") and epoch_of(export.attributes).over(target.epoch) is not None
+            for export in wanted.exports
+        )
         if rewritten or not any(backend.type == _INLINE for backend in wanted.cache_to):
             return target  # rewritten layers are not what the steps made
         edges = [platform.edge for platform in wanted.platforms]
