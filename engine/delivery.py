@@ -128,7 +128,8 @@ def _facts(wanted: Wanted, platform: PlatformResult, scheduler: Findings, begun:
         return None
     from engine.attestations.facts import build_facts
 
-    return build_facts(platform.definition, wanted.request, scheduler.facts.resolved, begun, time.time())
+    resolved = scheduler.facts.resolved
+    return build_facts(platform.definition, wanted.request, resolved, begun, time.time(), platform.scan)
 
 
 def _snapshot(done: Done, edge: Edge | None) -> Snapshot:

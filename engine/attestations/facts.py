@@ -19,9 +19,14 @@ def build_facts(
     resolved: Mapping[Digest, Resolved],
     started: float,
     finished: float,
+    scan: Definition | None = None,
 ) -> BuildFacts:
-    """The facts of one platform. `resolved` may hold sources of others, too. Times in seconds since the epoch."""
-    mine = {v.digest: resolved[v.digest] for v in definition.walk() if v.digest in resolved}
+    """The facts of one platform. `resolved` may hold sources of others, too. Times in seconds since the epoch.
+
+    `scan` is what looks at the result for its SBOM.
+    """
+    walked = [*definition.walk(), *(scan.walk() if scan else ())]
+    mine = {v.digest: resolved[v.digest] for v in walked if v.digest in resolved}
     return BuildFacts(
         definition,
         request,
@@ -30,6 +35,7 @@ def build_facts(
         started=started,
         finished=finished,
         build=secrets.token_hex(12),
+        scan=scan,
     )
 
 

@@ -93,7 +93,7 @@ def predicate(options: ProvenanceOptions, facts: BuildFacts, layers: Sequence[oc
         ExportError: if complete materials are demanded, and are not to be had.
     """
     vertices = list(facts.definition.walk())
-    found = materials(vertices, facts.pins)
+    found = materials([*vertices, *(facts.scan.walk() if facts.scan else ())], facts.pins)
     names = sorted(facts.request.locals) if facts.request else []
     complete = not names
     if options.complete and not complete:

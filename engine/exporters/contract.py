@@ -48,7 +48,8 @@ class BuildFacts:
     """What a statement may tell of how a result was made. Times in seconds since the epoch.
 
     `request` is what the frontend was asked, `definition` what it made of that; `pins` says for each source vertex what
-    it meant (a manifest digest, a commit, a checksum), and `bases` how many layers it brought.
+    it meant (a manifest digest, a commit, a checksum), and `bases` how many layers it brought. `scan` is what looked at
+    the result to write its SBOM.
     """
 
     definition: Definition
@@ -58,6 +59,7 @@ class BuildFacts:
     started: float = 0.0
     finished: float = 0.0
     build: str = ""
+    scan: Definition | None = None
 
 
 @frozen

@@ -90,7 +90,8 @@ def test_what_a_generator_says_of_the_result_and_of_what_else_it_is_shown(progra
     assert again.ran == []
     # An image with an SBOM is in an index, so provenance has a place there, too.
     *found, provenance = layout_statements(program.folder / "out")
-    assert json.loads(provenance)["predicateType"] == "https://slsa.dev/provenance/v1"
+    definition = json.loads(provenance)["predicate"]["buildDefinition"]
+    assert [item["uri"].partition("@")[0][-9:] for item in definition["resolvedDependencies"]] == ["generator"]
     image = json.loads(found[0])["subject"][0]["digest"]["sha256"]
     subject = f'{{"name":"pkg:docker/shop.example/app@1?platform=linux%2Famd64","digest":{{"sha256":"{image}"}}}}'
     head = (
