@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from engine.disks import is_gone
@@ -42,6 +43,12 @@ class Record:
 def new_identity() -> str:
     """A name for a result that has just been made."""
     return os.urandom(16).hex()
+
+
+def new_identities() -> Iterator[str]:
+    """Names for results that are recorded together: neighbours in the database, which is written by pages."""
+    first = os.urandom(12).hex()
+    return (f"{first}{number:08x}" for number in count())
 
 
 class RecordStore:

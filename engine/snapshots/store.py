@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cached_property
@@ -137,7 +138,7 @@ class SnapshotStore:
         self._fetcher: Fetcher | None = None
         self._fetches: list[_Fetch] = []
         self._guard = threading.Lock()
-        self._names: list[LayerID] = []
+        self._names: deque[LayerID] = deque()
         self._free_mounts: list[Path] = []
         self._places: dict[tuple[tuple[str, Place], ...], Path] = {}
 
@@ -287,10 +288,12 @@ class SnapshotStore:
         use. Raises StateError."""
         with self._guard:
             if not self._names:
-                self._names = [new_name() for _ in range(_NAMES)]
+                # Those of one row are neighbours in the database, which is written by pages.
+                first = os.urandom(7).hex()
+                self._names.extend(LayerID(f"{first}{number:02x}") for number in range(_NAMES))
                 with self._state.lease.taking():
                     self._state.lease.hold(self._names)
-            return self._names.pop()
+            return self._names.popleft()
 
     def record(
         self,

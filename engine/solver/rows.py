@@ -9,12 +9,12 @@ scheduler's thread only: what there is to tell waits in `Overheard` until somebo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 
 import trio
 
-from engine.cache.records import Record, new_identity
+from engine.cache.records import Record, new_identities
 from engine.digests import Digest
 from engine.errors import EngineError
 from engine.events import Event, How, Listener
@@ -119,6 +119,7 @@ class Row:
     absent: Snapshot | None = None
     desk: Desk | None = None
     """Where it is at work now."""
+    identities: Iterator[str] = field(default_factory=new_identities)
     glance: Glance = field(default_factory=lambda: Glance())
 
     def __str__(self) -> str:
@@ -220,7 +221,7 @@ class Row:
             hands.teller.cancelled(vertex.digest)
             raise
         seconds = max(0.0, hands.teller.clock() - begun)
-        made = Record(tuple(r if isinstance(r, Snapshot) else None for r in results), new_identity(), seconds)
+        made = Record(tuple(r if isinstance(r, Snapshot) else None for r in results), next(self.identities), seconds)
         desk.save(key, hands.findings.keys.save.get(vertex.digest), made, vertex)
         self.glance.made.add(made.identity)
         hands.findings.ran[vertex.digest] = seconds
