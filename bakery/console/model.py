@@ -224,7 +224,8 @@ class Model:
         step = self.steps.setdefault(key, Step(key, group.name if group else name))
         step.members[event.digest] = Member(weak=bool(group and group.weak))
         self._by_digest[event.digest] = step
-        self._account(step)
+        if not isinstance(event, VertexKnown):  # which is accounted for when all of it is taken in
+            self._account(step)
         return step
 
     def _know(self, step: Step, event: VertexKnown) -> None:

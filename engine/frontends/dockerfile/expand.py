@@ -19,6 +19,8 @@ _UNKNOWN = "\ufffd"
 _SPECIAL = frozenset("@*#?-$!0")
 _SPACES = frozenset(SPACE)
 _SPECIAL_TEXT = re.compile(r"[$'\"\\`\ufeff]")
+_PLAIN = re.compile(r"[^$<'\"\\`]+")
+"""What means nothing but itself, whatever the rules are."""
 _TEMPLATE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
@@ -105,6 +107,9 @@ class _Split:
         self.open = True
 
     def add(self, text: str) -> None:
+        if text and _SPACES.isdisjoint(text):
+            self.raw(text)
+            return
         for char in text:
             if char not in _SPACES:
                 self.raw(char)
@@ -190,9 +195,11 @@ class _Run:
                 split.raw(char)
                 out.append(char)
             else:
-                self.at += 1
-                split.add(char)
-                out.append(char)
+                plain = None if stop else _PLAIN.match(self.source, self.at)
+                text = plain[0] if plain else char
+                self.at += len(text)
+                split.add(text)
+                out.append(text)
         if stop:
             raise ExpansionError(f"unexpected end of statement while looking for matching {stop}")
         return "".join(out)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from engine.digests import Digest
@@ -16,6 +15,7 @@ from engine.llb.go_json import go_json, tagged_digest
 from engine.llb.ops import ChownOpt, FileAction, FileOp, UserOpt
 from engine.ops.contract import CacheMap, Dependency, Selection
 from engine.patterns import has_wildcard
+from engine.values import replace
 
 TAG = "buildkit.file.v0"
 
