@@ -105,6 +105,9 @@ class WorkFolder:
                 self._mine = self._apart = None
 
     def _claim(self) -> Path:
+        # Each process's folders in a place of their own: thousands of small layers take four times as long where a
+        # cache was just removed (see `make_apart`).
+        _spread(self._root)
         # Locked under another name, then renamed: what bears its own name is ours for sure. A sweep may still come
         # between the lock's making and its taking; then the folder is gone, and we begin anew.
         while True:
