@@ -65,9 +65,9 @@ class Overheard:
     async def _pass_on_while_rows_work(self) -> None:
         while self._rows:
             await trio.sleep(PAUSE)
-            self.pass_on()
             for row in self._rows:
                 row.write_meanwhile()
+            self.pass_on()
         self._passing = False
 
 
