@@ -59,6 +59,7 @@ class Desk:
     def close(self) -> None:
         """Writes what is left and unlocks all keys. Raises StateError."""
         with self._guard:
+            self._saved.clear()  # who comes later to write meanwhile has nothing to unlock any more
             try:
                 self._ledger.write()
             finally:

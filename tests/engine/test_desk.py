@@ -127,6 +127,16 @@ def test_what_cannot_be_written_meanwhile_is_told_in_the_end(place: Place) -> No
     assert not place.records.find(KEYS)
 
 
+def test_who_writes_too_late_unlocks_nothing(place: Place) -> None:
+    place.row(KEYS[:1])
+    place.desk.close()
+    other = place.locks.several()  # with the same descriptor
+    assert other.take(KEYS[0])
+    place.desk.write_meanwhile()
+    assert place.is_locked(KEYS[0])
+    other.close()
+
+
 def test_layers_that_are_not_yet_recorded_are_in_use(place: Place) -> None:
     result = place.row(KEYS[:2])
     assert set(result.layers) <= names_in_use(place.state.locks)
