@@ -290,9 +290,10 @@ class SnapshotStore:
             if not self._names:
                 # Those of one row are neighbours in the database, which is written by pages.
                 first = os.urandom(7).hex()
-                self._names.extend(LayerID(f"{first}{number:02x}") for number in range(_NAMES))
+                names = [LayerID(f"{first}{number:02x}") for number in range(_NAMES)]
                 with self._state.lease.taking():
-                    self._state.lease.hold(self._names)
+                    self._state.lease.hold(names)
+                self._names.extend(names)
             return self._names.popleft()
 
     def record(
