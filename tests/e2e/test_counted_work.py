@@ -69,3 +69,22 @@ def test_equal_dockerfiles_are_parsed_once(place: Workplace) -> None:
     parse.cache_clear()
     place.build()
     assert (parse.cache_info().misses, parse.cache_info().hits) == (1, 11)
+
+
+def test_copies_in_a_row_are_looked_up_and_recorded_together(
+    place: Workplace, statements: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.solver.rows.PAUSE", 3600.0)  # so that nothing is recorded while they are at work
+    counts = []
+    for name, number in (("first", 1), ("few", 3), ("many", 30)):
+        files = [f"{name}{n}" for n in range(number)]
+        for file in files:
+            place.write(file, file)
+        place.write("Dockerfile", "FROM scratch\n" + "".join(f"COPY {file} /\n" for file in files))
+        place.write("docker-bake.json", json.dumps({"target": {"default": {"output": ["type=cacheonly"]}}}))
+        statements.clear()
+        assert len(place.build().ran) == number
+        counts.append(Counter(statements))
+    _, few, many = counts
+    assert many["SELECT"] - few["SELECT"] < 9, "for 27 steps more"
+    assert many["BEGIN"] - few["BEGIN"] < 9
