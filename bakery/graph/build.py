@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bakery.graph.frontend_request import Surroundings
 from bakery.graph.interrupt import InterruptStop
-from bakery.graph.lower import Lowered, lower_targets
+from bakery.graph.lower import Lowered, Lowerings, lower_targets, lower_what_can_be_had
 from bakery.graph.merge import merge
 from bakery.graph.output_check import check_outputs
 from bakery.graph.outputs import agents, cache_sinks, cache_sources, exports, secrets
@@ -19,6 +20,7 @@ from bakery.graph.warnings import tell_warnings
 from bakery.values import frozen
 from engine.concurrency import MustWait, run_now
 from engine.errors import DamagedState
+from engine.events import TargetEnded
 from engine.request import BuildRequest, BuildResult, OnError, Outcome, StepNetwork, TargetResult, Wanted
 from engine.stop import is_interrupt
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from engine.cache.export_policy import ExportPolicy
     from engine.engine import Engine
     from engine.events import Listener
-    from engine.frontends.contract import Bridge
+    from engine.frontends.contract import Bridge, Frontend
     from engine.request import Shell
     from engine.solver.forecast import Forecast
     from engine.sources.pins import Pins
@@ -116,14 +118,43 @@ async def _build(
 ) -> BuildResult:
     async with engine.connected():
         with stop.hearing():
-            if request is None:
+            if request is not None:
+                return await engine.solve(request)
+            if options.on_error is not OnError.KEEP_GOING:
                 with stop.ending():
                     request = await _request(engine, project, options, stop)
-            return _ended(project, Outcome.NOT_STARTED) if request is None else await engine.solve(request)
+                return _ended(project, Outcome.NOT_STARTED) if request is None else await engine.solve(request)
+            return await _build_what_can_be_had(engine, project, options, stop)
+
+
+async def _build_what_can_be_had(
+    engine: Engine, project: Project, options: BuildOptions, stop: InterruptStop
+) -> BuildResult:
+    """The targets of which everything can be had. Raises TargetError if there are none."""
+    ended: list[Lowerings] = []
+    with stop.ending():
+        ended.append(await lower_what_can_be_had(project, *_frontend_of(engine, project, options)))
+    if not ended:
+        return _ended(project, Outcome.NOT_STARTED)
+    (found,) = ended
+    if not found.done:
+        raise next(iter(found.failed.values()))
+    lost = {name: TargetResult(name, Outcome.FAILED, error=failure.error) for name, failure in found.failed.items()}
+    lost |= {name: TargetResult(name, Outcome.NOT_STARTED) for name in found.left}
+    for result in lost.values():
+        engine.listener(TargetEnded(result.name, time.time(), result.outcome.value))
+    there = replace(project, targets={name: project.targets[name] for name in found.done})
+    built = await engine.solve(_request_of(engine, there, found.done, options, stop))
+    return BuildResult({name: lost.get(name) or built.targets[name] for name in project.targets}, built.stopped)
 
 
 async def _request(engine: Engine, project: Project, options: BuildOptions, stop: InterruptStop) -> BuildRequest:
-    results = await lower_with(engine, project, options)
+    return _request_of(engine, project, await lower_with(engine, project, options), options, stop)
+
+
+def _request_of(
+    engine: Engine, project: Project, results: Mapping[str, Lowered], options: BuildOptions, stop: InterruptStop
+) -> BuildRequest:
     tell_warnings(results, engine.listener)
     request = replace(build_request(project, results, options), stop=stop)
     return options.narrowed(request) if options.narrowed else request
@@ -159,12 +190,18 @@ async def _lower(project: Project, options: BuildOptions) -> Mapping[str, Lowere
 
 async def lower_with(engine: Engine, project: Project, options: BuildOptions) -> Mapping[str, Lowered]:
     """What the frontends make of each target, in an engine that is open. Raises as `run_build`."""
-    around = Surroundings(options.cwd, project.remote_context)
+    return await lower_targets(project, *_frontend_of(engine, project, options))
+
+
+def _frontend_of(
+    engine: Engine, project: Project, options: BuildOptions
+) -> tuple[Frontend, Callable[[Target], Bridge], Surroundings]:
+    """The frontend, what it may ask for a target, and what all targets have around them."""
 
     def bridge(target: Target) -> Bridge:
         return engine.bridge(secrets(target.secret, options.cwd))
 
-    return await lower_targets(project, engine.frontend, bridge, around)
+    return engine.frontend, bridge, Surroundings(options.cwd, project.remote_context)
 
 
 def build_request(project: Project, results: Mapping[str, Lowered], options: BuildOptions) -> BuildRequest:
