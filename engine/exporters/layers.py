@@ -128,18 +128,22 @@ class LayerExporter:
         return None
 
     def _given(self, layer: LayerID) -> ExportedLayer | None:
-        """The blob that a layer came with, if it came with an image; rather one that is here than one that is not."""
+        """The blob that a layer came with, if it came with an image. Of several that is one in the form that is asked
+        for, whatever else was built here; then one that need not be fetched."""
         rows = self._context.state.query(
             "SELECT b.media_type, b.digest, b.size, b.origin, l.diff_id"
             " FROM layer_blobs b JOIN layers l ON l.id = b.layer"
-            " WHERE b.layer = ? AND b.options = '' AND l.diff_id IS NOT NULL",
+            " WHERE b.layer = ? AND b.options = '' AND l.diff_id IS NOT NULL ORDER BY b.digest",
             layer,
         )
-        here = [row for row in rows if self._context.blobs.has(row[1])]
-        for media_type, digest, size, origin, diff_id in here or [row for row in rows if row[3]]:
-            exported = self._described(layer, oci.Descriptor(media_type, digest, size), diff_id)
-            return replace(exported, origin=origin, rewritten=None)
-        return None
+        ranks: list[tuple[tuple[bool, bool], ExportedLayer]] = []
+        for media_type, digest, size, origin, diff_id in rows:
+            here = self._context.blobs.has(digest)
+            if here or origin:
+                exported = self._described(layer, oci.Descriptor(media_type, digest, size), diff_id)
+                other = compression_of(exported.blob) != self._form.compression
+                ranks.append(((other, not here), replace(exported, origin=origin, rewritten=None)))
+        return min(ranks, key=lambda rank: rank[0])[1] if ranks else None
 
     def _described(self, layer: LayerID, blob: oci.Descriptor, diff_id: Digest) -> ExportedLayer:
         rows = self._context.state.query("SELECT created, description FROM layers WHERE id = ?", layer)

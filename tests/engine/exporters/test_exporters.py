@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import io
 import json
@@ -374,8 +375,6 @@ def base_image(state: State, store: SnapshotStore, folder: Path) -> tuple[Snapsh
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("base"))
-    import gzip
-
     packed = gzip.compress(out.getvalue())
     blob = oci.Descriptor(oci.DOCKER_LAYER_GZIP, sha256(packed), len(packed))
     (folder / "blobs/sha256").mkdir(parents=True)
@@ -406,6 +405,24 @@ def test_a_base_layer_is_passed_on_without_being_unpacked(
     assert store.missing(snapshot) == list(base.layers)
     export(state, store, target(snapshot), "registry", name=f"{registry.host}/based-{form}", **forced)
     assert registry.blob_path(manifest["layers"][0]["digest"]).exists()
+
+
+def test_of_a_base_layer_in_two_forms_that_is_passed_on_which_is_asked_for(
+    state: State, store: SnapshotStore, tmp_path: Path
+) -> None:
+    base, packed, diff_id = base_image(state, store, tmp_path / "base")
+    plain = gzip.decompress((tmp_path / "base/blobs/sha256" / packed.digest[7:]).read_bytes())
+    blob = oci.Descriptor(oci.OCI_LAYER, diff_id, len(plain))
+    (tmp_path / "other/blobs/sha256").mkdir(parents=True)
+    (tmp_path / "other/blobs/sha256" / diff_id[7:]).write_bytes(plain)
+    record_layers(state, [diff_id], [blob], f"{LAYOUT_ORIGIN}{tmp_path / 'other'}", "other")
+
+    def exported(**form: str) -> str:
+        export(state, store, target(base), "oci", dest=str(tmp_path / "x.tar"), **form)
+        return str(Layout(tmp_path / "x.tar").image()[0]["layers"][0]["digest"])
+
+    assert exported(compression="uncompressed") == diff_id  # which is here from now on
+    assert exported() == packed.digest
 
 
 def test_a_layer_over_nothing_says_all_that_it_has(state: State, store: SnapshotStore, tmp_path: Path) -> None:
