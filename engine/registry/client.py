@@ -123,7 +123,8 @@ class Registries:
         Raises:
             RegistryError: if place number `place` does not have it.
         """
-        from engine.registry.direct import LEAST, DirectBlob, find_address
+        from engine.registry.direct import DirectBlob, find_address
+        from engine.registry.line import LEAST
 
         if blob.size < LEAST:
             return None

@@ -10,15 +10,13 @@ from engine import oci
 from engine.blobs import CorruptBlob
 from engine.errors import RegistryError
 from engine.registry.bodies import read_at_most
-from engine.registry.line import Address, Line
+from engine.registry.line import LEAST, Address, Line
 from engine.registry.pull import Repository
 from engine.registry.transport import Request
 
 if TYPE_CHECKING:
     from engine.registry.retry import Patience
 
-LEAST = 4 << 20
-"""Smaller blobs are not worth a connection of their own."""
 _KEPT = ("authorization", "user-agent", "accept-encoding")
 
 

@@ -18,8 +18,6 @@ from engine.registry.pull import Repository
 from engine.registry.retry import Patience
 from engine.values import frozen
 
-LEAST = 4 << 20
-"""Smaller blobs are not worth a connection of their own."""
 OK = (202, 204)
 """What a registry answers to a piece of an upload that it has taken."""
 _PIECE = 4 << 20

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from engine.registry.retry import Patience
 
+LEAST = 4 << 20
+"""Bytes from which on a body is worth a connection of its own."""
 _TICK = 0.5
 """Seconds after which a silent line is looked up from, to see whether anybody still waits."""
 _MAX_HEAD = 64 << 10

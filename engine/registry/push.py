@@ -11,7 +11,8 @@ from engine import oci
 from engine.digests import sha256
 from engine.errors import RegistryError
 from engine.registry.auth import Scope
-from engine.registry.direct_push import LEAST, OK, FileBody, Sent, patch_directly, whole_file
+from engine.registry.direct_push import OK, FileBody, Sent, patch_directly, whole_file
+from engine.registry.line import LEAST
 from engine.registry.pull import Repository, has_blob
 from engine.registry.retry import PASSING
 from engine.registry.transport import Content, Request

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import trio
 
 from engine import ahead
+from engine.engine import Engine
 from engine.exporters.contract import Export
 from engine.request import BuildRequest, Wanted
 
@@ -34,6 +38,15 @@ def test_what_is_not_pushed_loads_nothing(exports: tuple[Export, ...], loaded: l
     with ahead.loading_ahead(request(*exports)):
         pass
     assert loaded == []
+
+
+def test_the_engine_loads_it_while_it_solves(tmp_path: Path, loaded: list[str]) -> None:
+    async def solve() -> None:
+        async with Engine.open(tmp_path) as engine:
+            await engine.solve(request(Export("registry", {"name": "localhost:1/app"})))
+
+    trio.run(solve)
+    assert "httpx2" in loaded
 
 
 def test_what_cannot_be_loaded_is_left_to_whoever_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:

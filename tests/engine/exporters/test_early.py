@@ -21,6 +21,7 @@ from engine.registry.client import Registries
 from engine.results import Snapshot
 from engine.snapshots.store import SnapshotStore
 from engine.state import State
+from tests.support.http_proxy import http_proxy
 from tests.support.images import skopeo_copy
 from tests.support.registry_server import RegistryServer, registry_server
 
@@ -101,6 +102,22 @@ def test_a_layer_that_begins_otherwise_is_sent_early(registry: RegistryServer, t
     sending = Sending(registry)
     assert push(tmp_path / "two", f"{name}:1", seed=2) != first
     assert sending.uploads == 1
+    skopeo_copy(f"docker://{name}:1", f"oci:{tmp_path / 'layout'}:x")
+
+
+def test_behind_a_proxy_a_layer_goes_while_it_is_packed_too(
+    registry: RegistryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("https_proxy", "all_proxy", "no_proxy", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    name, sending = f"{registry.host}/proxied", Sending(registry)
+    with http_proxy() as proxy:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        push(tmp_path / "one", f"{name}:1", seed=1)
+        monkeypatch.delenv("HTTP_PROXY")
+    assert sending.uploads == 1
+    assert any(line.startswith(f"PATCH http://{registry.host}/v2/proxied/") for line in proxy.asked)
     skopeo_copy(f"docker://{name}:1", f"oci:{tmp_path / 'layout'}:x")
 
 

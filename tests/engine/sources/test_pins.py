@@ -49,15 +49,21 @@ def sources(tmp_path: Path) -> Sources:
     return Sources(tmp_path / "state")
 
 
+def garden(folder: Path) -> Path:
+    """A repository of one commit."""
+    repository = folder / "garden.git"
+    repository.mkdir(parents=True)
+    git(repository, "init", "-q", "-b", "main")
+    (repository / "bed").write_text("carrot")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "1")
+    return repository
+
+
 def test_a_branch_that_moves(tmp_path: Path, sources: Sources) -> None:
     with web_server() as web:
         web.repositories = tmp_path / "www"
-        repository = web.repositories / "garden.git"
-        repository.mkdir(parents=True)
-        git(repository, "init", "-q", "-b", "main")
-        (repository / "bed").write_text("carrot")
-        git(repository, "add", ".")
-        git(repository, "commit", "-q", "-m", "1")
+        repository = garden(web.repositories)
         url = f"{web.url}/garden.git"
         identifier = f"git://127.0.0.1:{web.port}/garden.git#main"
 
@@ -90,12 +96,7 @@ def test_a_file_that_changes(sources: Sources) -> None:
 def test_a_branch_whose_commit_is_gone(tmp_path: Path, sources: Sources) -> None:
     with web_server() as web:
         web.repositories = tmp_path / "www"
-        repository = web.repositories / "garden.git"
-        repository.mkdir(parents=True)
-        git(repository, "init", "-q", "-b", "main")
-        (repository / "bed").write_text("carrot")
-        git(repository, "add", ".")
-        git(repository, "commit", "-q", "-m", "1")
+        repository = garden(web.repositories)
         now, gone = git(repository, "rev-parse", "HEAD"), "1" * 40
         url = f"{web.url}/garden.git"
         locked = Pins({(PinKind.GIT, f"{url}#main"): gone}, strict=True)
