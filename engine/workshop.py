@@ -34,6 +34,7 @@ from engine.sources.contract import Resolved
 from engine.sources.opening import open_source
 from engine.sources.trees import tree_of
 from engine.space import failures_explained
+from engine.turns import in_turn
 from engine.wishes import Wishes
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Workshop:
         """Calls a function in one of the threads that copy."""
         from engine.ops.file.operation import copying_limiter
 
-        await trio.to_thread.run_sync(work, limiter=copying_limiter())
+        await trio.to_thread.run_sync(_in_turn, work, limiter=copying_limiter())
 
     @contextmanager
     def at_desk(self) -> Iterator[Desk]:
@@ -278,6 +279,11 @@ class Workshop:
 
     def _runtime(self) -> Runtime:
         return self._house.runtime()
+
+
+def _in_turn(work: Callable[[], None]) -> None:
+    with in_turn():
+        work()
 
 
 def build_id() -> str:

@@ -51,6 +51,7 @@ LINES: list[set[str]] = [
         "engine.salvage",
         "engine.reconcile",
         "engine.secret_values",
+        "engine.turns",
     },
     {
         "engine.concurrency",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 
+from engine.turns import out_of_turn
+
 _NOT_HERE = (errno.ENOSYS, errno.EXDEV, errno.EPERM, errno.EIO, errno.EOPNOTSUPP, errno.EINVAL, errno.ETXTBSY)
 _CHUNK = 1 << 20
 _SMALL = 64 * 1024
@@ -22,10 +24,11 @@ def copy_content(source: int, target: int, info: os.stat_result) -> None:
         os.ftruncate(target, 0)
         os.lseek(source, 0, os.SEEK_SET)
         os.lseek(target, 0, os.SEEK_SET)
-    if info.st_blocks * 512 < info.st_size:
-        _copy_data_only(source, target, info.st_size)
-    else:
-        _copy_range(source, target, 0, info.st_size)
+    with out_of_turn():
+        if info.st_blocks * 512 < info.st_size:
+            _copy_data_only(source, target, info.st_size)
+        else:
+            _copy_range(source, target, 0, info.st_size)
 
 
 def _copy_data_only(source: int, target: int, size: int) -> None:

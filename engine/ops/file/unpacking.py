@@ -12,6 +12,7 @@ from engine.ops.file.layer_root import LayerRoot
 from engine.ops.file.paths import absolute, source_path
 from engine.ops.file.settings import FOLDER_MODE, Settings, make_folders
 from engine.tree import Tree, resolve
+from engine.turns import out_of_turn
 
 
 def unpack(source: Tree, path: str, root: LayerRoot, dest: str, settings: Settings) -> bool:
@@ -32,7 +33,7 @@ def unpack(source: Tree, path: str, root: LayerRoot, dest: str, settings: Settin
     folder = root.take_up(target)
     owner = (settings.owner.uid, settings.owner.gid) if settings.owner else None
     lower = None if root.covers(target) else root.base
-    with source.open(real) as file:
+    with source.open(real) as file, out_of_turn():
         unpacked = extract(decompressor(file), Path(folder), owner=owner, lower=lower, at=target)
     root.forget(target)
     if lower is not None:
