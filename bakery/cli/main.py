@@ -17,7 +17,7 @@ def main() -> None:
     """Runs the command of this process's arguments and ends the process with its exit code."""
     # Most of what a command makes are modules, classes and a graph, which are no garbage: Python would look every 700
     # objects. A build of 30 targets that has nothing to do makes 60,000, and one look at those is a twentieth of it.
-    gc.set_threshold(200_000, 10, 10)
+    gc.set_threshold(500_000, 10, 10)
     defer_rare_imports()
     code = command()
     if sys.stderr:

@@ -111,6 +111,8 @@ class Step:
     partial: bytes = b""
     partial_offset: float = 0.0
     state: State = State.WAITING
+    hidden: bool = True
+    """A group whose only members so far are weak, and well, is not worth a line."""
 
     @property
     def error(self) -> str:
@@ -122,10 +124,9 @@ class Step:
         """Whether it has ended, as far as is known now."""
         return self.state not in (State.WAITING, State.RUNNING)
 
-    @property
-    def hidden(self) -> bool:
-        """A group whose only members so far are weak, and well, is not worth a line."""
-        return all(member.weak and not member.failure for member in self.members.values())
+    def hide_if_weak(self) -> None:
+        """Has it hidden if there is nothing in it to be seen, and seen if there is."""
+        self.hidden = all(member.weak and not member.failure for member in self.members.values())
 
     def judge(self) -> State:
         """Its state, from what its members say."""
@@ -222,7 +223,9 @@ class Model:
         name = event.name if isinstance(event, VertexKnown) else event.digest
         key = group.id if group else event.digest
         step = self.steps.setdefault(key, Step(key, group.name if group else name))
-        step.members[event.digest] = Member(weak=bool(group and group.weak))
+        weak = bool(group and group.weak)
+        step.members[event.digest] = Member(weak)
+        step.hidden = step.hidden and weak
         self._by_digest[event.digest] = step
         if not isinstance(event, VertexKnown):  # which is accounted for when all of it is taken in
             self._account(step)
@@ -247,6 +250,8 @@ class Model:
         member.started = member.running = True
         member.cached = member.cancelled = False
         member.error = ""
+        if member.weak:
+            step.hide_if_weak()
         step.clock.start(event.time)
 
     def _complete(self, step: Step, event: VertexCompleted) -> tuple[LogLine, ...]:
@@ -255,26 +260,29 @@ class Model:
             self._start(step, VertexStarted(event.digest, event.time))
         member.running = False
         member.cached, member.cancelled, member.error = event.cached, event.cancelled, event.error
+        if member.weak:
+            step.hide_if_weak()
         step.clock.stop(event.time)
         return _end_line(step)
 
     def _account(self, step: Step) -> None:
         """Bring lists and counts up to date after a step has changed, without looking at the others."""
-        state = step.state = step.judge()
-        hidden = step.hidden
-        if state is State.RUNNING and not hidden:
-            self.running.setdefault(step.key, step)
-        else:
-            self.running.pop(step.key, None)
-        if hidden:
+        state, key = step.judge(), step.key
+        step.state = state
+        if step.hidden:
+            self.running.pop(key, None)
             return
-        if state is not State.WAITING and step.key not in self._revealed:
-            self._revealed.add(step.key)
+        if state is State.RUNNING:
+            self.running.setdefault(key, step)
+        else:
+            self.running.pop(key, None)
+        if state is not State.WAITING and key not in self._revealed:
+            self._revealed.add(key)
             self.shown.append(step)
-        before = self._counted.get(step.key)
+        before = self._counted.get(key)
         if before is state:
             return
-        self._counted[step.key] = state
+        self._counted[key] = state
         if step.targets:
             old = None if before is None else _stage(before)
             self.board.move(step.targets, old, _stage(state), step.clock.began)
@@ -284,7 +292,7 @@ class Model:
 
 
 def _is_end(state: State | None) -> bool:
-    return state not in (None, State.WAITING, State.RUNNING)
+    return state is not None and state is not State.WAITING and state is not State.RUNNING
 
 
 def _stage(state: State) -> Stage:
