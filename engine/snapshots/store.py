@@ -166,7 +166,7 @@ class SnapshotStore:
         Raises:
             StateError: if the disk is full or cannot be written to.
         """
-        return NewLayer(self, base, self._work.make_place("layer"), ledger)
+        return NewLayer(self, base, self._work.make_small("layer"), ledger)
 
     def coming_layer(self) -> NewLayer:
         """A new layer over nothing for the files that come with an image. Raises StateError as `new_layer`."""

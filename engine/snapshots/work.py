@@ -8,7 +8,8 @@ import os
 import shutil
 import struct
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import SPACE_HINT, StateError
@@ -17,6 +18,7 @@ _LOCK = "lock"
 _GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
 _UNRELATED = 0x00020000
 """ext4's flag `T`, see chattr(1): the folders in this folder have nothing in common, and need not lie together."""
+_SHELVES = 64
 
 
 class WorkFolder:
@@ -26,22 +28,15 @@ class WorkFolder:
         self._root = root
         self._mine: Path | None = None
         self._apart: Path | None = None
+        self._shelves: list[str] = []
         self._lock_fd = -1
         self._guard = threading.Lock()
         self._numbers = itertools.count()
 
     def make(self, label: str) -> Path:
         """A new empty folder. Raises StateError when the disk is full or not writable."""
-        return Path(self.make_place(label))
-
-    def make_place(self, label: str) -> str:
-        """As `make`, as a text: a path costs more than a folder where there are thousands."""
-        try:
-            place = f"{self._folder()}/{label}-{next(self._numbers)}"
-            os.mkdir(place, 0o711)
-        except OSError as error:
-            raise self._told(error) from error
-        return place
+        with self._told():
+            return _made(self._folder() / f"{label}-{next(self._numbers)}")
 
     def make_apart(self, label: str) -> Path:
         """The same for thousands of files at once, which the file system should put away from others.
@@ -52,19 +47,32 @@ class WorkFolder:
         Raises:
             StateError: as `make`.
         """
-        try:
+        with self._told():
             mine = self._folder()
             with self._guard:
                 if self._apart is None:
-                    self._apart = mine / "apart"
-                    os.mkdir(self._apart, 0o711)
+                    self._apart = _made(mine / "apart")
                     _spread(self._apart)
             # By its name the file system chooses the place: the same name would come to lie where it lay the last time.
-            folder = self._apart / f"{label}-{os.urandom(6).hex()}"
-            os.mkdir(folder, 0o711)
-        except OSError as error:
-            raise self._told(error) from error
-        return folder
+            return _made(self._apart / f"{label}-{os.urandom(6).hex()}")
+
+    def make_small(self, label: str) -> str:
+        """The same for one of thousands of folders with little in them, as a text: a path would cost more than it does.
+
+        They lie on shelves that are apart: together they would be removed together one day, and the file system would
+        put those of the next build in the very place where it then has to look through them (see `make_apart`); and
+        each of them apart would have it write to all its tables.
+
+        Raises:
+            StateError: as `make`.
+        """
+        number = next(self._numbers)
+        while len(self._shelves) <= min(number, _SHELVES - 1):
+            self._shelves.append(str(self.make_apart("shelf")))
+        place = f"{self._shelves[number % _SHELVES]}/{label}-{number}"
+        with self._told():
+            os.mkdir(place, 0o711)
+        return place
 
     def _folder(self) -> Path:
         with self._guard:
@@ -73,8 +81,13 @@ class WorkFolder:
                 self.sweep()
             return self._mine
 
-    def _told(self, error: OSError) -> StateError:
-        return StateError(f"cannot write to {self._root}: {error.strerror}", hint=f"{SPACE_HINT}, or set BAKERY_ROOT")
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            hint = f"{SPACE_HINT}, or set BAKERY_ROOT"
+            raise StateError(f"cannot write to {self._root}: {error.strerror}", hint=hint) from error
 
     def sweep(self) -> int:
         """Removes what processes that are gone have left; how many of them there were."""
@@ -103,6 +116,7 @@ class WorkFolder:
                 shutil.rmtree(self._mine, ignore_errors=True)
                 os.close(self._lock_fd)
                 self._mine = self._apart = None
+                self._shelves.clear()
 
     def _claim(self) -> Path:
         # Each process's folders in a place of their own: thousands of small layers take four times as long where a
@@ -127,6 +141,11 @@ class WorkFolder:
                 continue
             self._lock_fd = descriptor
             return mine
+
+
+def _made(folder: Path) -> Path:
+    os.mkdir(folder, 0o711)
+    return folder
 
 
 def _spread(folder: Path) -> None:

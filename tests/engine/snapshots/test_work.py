@@ -49,3 +49,21 @@ def _flags(folder: Path) -> int:
         return int(struct.unpack("l", fcntl.ioctl(fd, GET_FLAGS, bytes(struct.calcsize("l"))))[0])
     finally:
         os.close(fd)
+
+
+def test_small_folders_lie_on_shelves_that_are_apart(tmp_path: Path) -> None:
+    work = WorkFolder(tmp_path)
+    places = [Path(work.make_small("layer")) for _ in range(200)]
+
+    shelves = {place.parent for place in places}
+
+    assert len(set(places)) == 200
+    assert all(place.is_dir() for place in places)
+    assert len(shelves) == 64
+    assert {shelf.parent for shelf in shelves} == {work.make_apart("layer").parent}
+
+
+def test_one_small_folder_takes_one_shelf(tmp_path: Path) -> None:
+    place = Path(WorkFolder(tmp_path).make_small("layer"))
+
+    assert list(place.parent.parent.iterdir()) == [place.parent]
