@@ -32,18 +32,24 @@ from contestants import Bakery, Contestant, Peer
 from workloads import WORKLOADS, Phase, Workload
 
 PATH = "critical path"
+TRIES = 3
+"""How often a run is tried: BuildKit's client loses its line to the daemon now and then where there are 300 targets."""
 BASE = Path(__file__).resolve().parent.parent / "examples" / "hello" / ".base"
 
 
+class Failed(Exception):
+    """A run that came to nothing, with what it said."""
+
+
 def timed(contestant: Contestant, folder: Path, workload: Workload) -> float:
-    """Seconds of one run; ends everything if it fails."""
+    """Seconds of one run. Raises Failed."""
     command = contestant.command(workload.arguments)
     quiet = [] if "--print" in workload.arguments else ["--progress=plain"]
     begun = time.perf_counter()
     done = subprocess.run([*command, *quiet], cwd=folder, env=contestant.environment(), capture_output=True, text=True)
     seconds = time.perf_counter() - begun
     if done.returncode:
-        sys.exit(f"{contestant.name} failed at {workload.name}:\n{done.stderr[-3000:]}")
+        raise Failed(f"{contestant.name} failed at {workload.name}:\n{done.stderr[-3000:]}")
     return seconds
 
 
@@ -70,11 +76,18 @@ def measure(workload: Workload, contestants: list[Contestant], runs: int) -> Fig
 
 
 def one_phase(phase: Phase, contestant: Contestant, folder: Path, workload: Workload) -> float:
-    """Prepares a phase and times it."""
+    """Prepares a phase and times it. What fails is told and done again; what fails every time ends everything."""
     phase.change(folder)
-    if phase.cold:
-        contestant.forget()
-    return timed(contestant, folder, workload)
+    failed = ""
+    for _ in range(TRIES):
+        if phase.cold:
+            contestant.forget()
+        try:
+            return timed(contestant, folder, workload)
+        except Failed as failure:
+            failed = str(failure)
+            print(f"again: {failed.splitlines()[0]}", file=sys.stderr)
+    sys.exit(failed)
 
 
 def row(workload: str, phase: str, by_name: dict[str, list[float]]) -> str:
