@@ -55,7 +55,9 @@ def _interest(target: TargetResult) -> tuple[bool, bool, float]:
 def _lines(target: TargetResult, width: int, columns: int) -> Iterable[str]:
     words = [f" {target.name:<{width}}  {_WORDS[target.outcome]:<8}"]
     if target.outcome is not Outcome.NOT_STARTED:
-        words.append(f"{target.seconds:6.1f}s  {target.hits}/{plural(target.steps, 'step')} cached")
+        words.append(f"{target.seconds:6.1f}s")
+        if target.steps:  # what is exported again, or is its base image, has none
+            words.append(f"{target.hits}/{plural(target.steps, 'step')} cached")
     if target.size:
         words.append(size(target.size))
     if digest := target.metadata.get("containerimage.digest"):
