@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from engine.blobs import RottenBlob
 from engine.concurrency import all_at_once, in_thread, must_wait
 from engine.digests import Digest, sha256
 from engine.errors import EngineError, RegistryError, UnsupportedError, WithheldError
-from engine.exporters.context import ExportContext
+from engine.exporters.context import ExportContext, Publish
 from engine.exporters.contract import BuildFacts, Export, ExportResult, PlatformImage, TargetImage
 from engine.exporters.results import keep_result
 from engine.frontends.contract import PlatformResult
@@ -25,7 +25,7 @@ from engine.telling import tell_cached, telling
 if TYPE_CHECKING:
     from engine.exchange import CacheExchange
     from engine.house import House
-    from engine.together import Gate
+    from engine.together import Gate, Gates
 
 _BAD_REQUEST = 400
 """What a registry says to bytes that are not what their digest says."""
@@ -37,9 +37,9 @@ async def deliver(
     scheduler: Findings,
     house: House,
     exchange: CacheExchange,
-    gate: Gate | None = None,
+    gates: Gates | None = None,
 ) -> TargetResult:
-    """Waits for a target's results and exports them, once the gate lets them pass. What fails is in the result."""
+    """Waits for a target's results and exports them, once the gates let them pass. What fails is in the result."""
     begun = time.time()
     metadata: dict[str, str] = {}
     failure: EngineError | None = None
@@ -54,15 +54,20 @@ async def deliver(
         target = exchange.with_inline(wanted, _image(wanted, done, scheduler, begun), scheduler)
         layers = {platform.id: platform.snapshot.layers for platform in target.platforms}
         keep_result(house.state, house.project, target, house.begun)
-        if gate is not None:
-            with scheduler.waits.noted(f"target {wanted.name}", lambda: "waits for the other targets"):
-                await gate.passing(wanted.name)
+        names: list[Publish] | None = None
+        if gates is not None:
+            await _pass(gates.built, wanted, scheduler)
+            names = []
         for number, export in enumerate(wanted.exports):
             doing = f"writes output {number + 1} ({export.type})"
             with scheduler.waits.noted(f"target {wanted.name}", doing.__str__):
-                result = await export_target(target, number, export, house)
+                result = await export_target(target, number, export, house, names)
             metadata |= result.metadata
             size = max(size, result.size)
+        if gates is not None:
+            await _pass(gates.sent, wanted, scheduler)
+        if names:
+            await _publish(target, names, house)
         if wanted.provenance:
             from engine.attestations.facts import provenance_response
 
@@ -73,6 +78,18 @@ async def deliver(
         failure = error
     steps, hits = _count(wanted, vertices, scheduler)
     return TargetResult(wanted.name, outcome, metadata, failure, steps, hits, time.time() - begun, size, layers)
+
+
+async def _pass(gate: Gate, wanted: Wanted, scheduler: Findings) -> None:
+    with scheduler.waits.noted(f"target {wanted.name}", lambda: "waits for the other targets"):
+        await gate.passing(wanted.name)
+
+
+async def _publish(target: TargetImage, names: Iterable[Publish], house: House) -> None:
+    vertex = sha256(f"names of {target.name}".encode())
+    with telling(house.listener, vertex, "naming pushed images", (target.name,)):
+        for publish in names:
+            await publish()
 
 
 def result_without_end(
@@ -142,8 +159,10 @@ def _snapshot(done: Done, edge: Edge | None) -> Snapshot:
     return result
 
 
-async def export_target(target: TargetImage, number: int, export: Export, house: House) -> ExportResult:
-    """Writes an output, unless it was written before and is still there."""
+async def export_target(
+    target: TargetImage, number: int, export: Export, house: House, later: list[Publish] | None = None
+) -> ExportResult:
+    """Writes an output, unless it was written before and is still there; `later`: see `ExportContext`."""
     from engine.exporters.memory import OutputMemory
 
     vertex = sha256(f"export {number} of {target.name}: {export.type} {sorted(export.attributes.items())}".encode())
@@ -159,7 +178,7 @@ async def export_target(target: TargetImage, number: int, export: Export, house:
 
     exporter = open_exporter(export)
     with telling(house.listener, vertex, exporter.title, (target.name,)) as progress, failures_explained(house.state):
-        context = replace(silent, progress=progress)
+        context = replace(silent, progress=progress, later=later)
         try:
             result = await exporter.export(target, context)
         except (RottenBlob, RegistryError) as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Before the outputs of each target. Held shut until all targets are built, where all or nothing is asked for."""
+    """Held shut until all targets have come to it, or one has failed."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._missing = set(names)
@@ -31,10 +31,7 @@ class Gate:
         self._decided = trio.Event()
 
     async def passing(self, name: str) -> None:
-        """Waits until a target that is built may write its outputs.
-
-        Raises WithheldError if another target has failed.
-        """
+        """Waits until a target may go on. Raises WithheldError if another one has failed."""
         self._missing.discard(name)
         if not self._missing:
             self._decided.set()
@@ -46,6 +43,22 @@ class Gate:
         """Notes that a target has failed."""
         self._failed = self._failed or name
         self._decided.set()
+
+
+class Gates:
+    """What all targets come by together, where all or nothing is asked for."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        every = list(names)
+        self.built = Gate(every)
+        """Before the outputs of each target."""
+        self.sent = Gate(every)
+        """Behind them, before images that were pushed get their names."""
+
+    def fail(self, name: str) -> None:
+        """Notes that a target has failed."""
+        self.built.fail(name)
+        self.sent.fail(name)
 
 
 def too_late(request: BuildRequest) -> TimeError:
@@ -100,13 +113,13 @@ async def deliver_all(
     """All targets, each with how it ended, in the order of the request."""
     scopes = {wanted.name: trio.CancelScope() for wanted in request.wanted}
     together = request.on_error is OnError.PUBLISH_ALL_OR_NOTHING
-    gate = Gate(scopes) if together else None
+    gates = Gates(scopes) if together else None
 
     async def one(wanted: Wanted) -> None:
         asked = time.time()
         try:
             with scopes[wanted.name] as scope:
-                result = await deliver(wanted, request.vertices, scheduler, house, exchange, gate)
+                result = await deliver(wanted, request.vertices, scheduler, house, exchange, gates)
         except BaseException:  # a cancellation of the whole build, which may come as a group
             endings.cut(result_without_end(wanted, request.vertices, scheduler, asked))
             raise
@@ -114,8 +127,8 @@ async def deliver_all(
             result = result_without_end(wanted, request.vertices, scheduler, asked)
         endings.note(result)
         if result.outcome is Outcome.FAILED:
-            if gate is not None:
-                gate.fail(wanted.name)
+            if gates is not None:
+                gates.fail(wanted.name)
             if request.on_error is OnError.FAIL_FAST:
                 for name, other in scopes.items():
                     if name not in endings:

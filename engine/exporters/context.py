@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from engine.values import frozen
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int, bool], None]
 """Tells of a part: its id, bytes done, bytes in all (0 if unknown), whether it is complete."""
+Publish = Callable[[], Awaitable[None]]
+"""Gives what was sent to a registry its names. Raises RegistryError."""
 
 
 @frozen
@@ -29,6 +31,9 @@ class ExportContext:
     progress: Progress
     early: EarlyUpload | None = None
     """Where layers go while they are packed."""
+    later: list[Publish] | None = None
+    """Takes what makes an image public once it is sent, for somebody to do when all targets are; None: it is done at
+    once."""
 
     @property
     def registries(self) -> Registries:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from engine.errors import ExportError
@@ -15,6 +17,7 @@ from engine.values import frozen
 
 if TYPE_CHECKING:
     from engine.exporters.context import ExportContext
+    from engine.registry.client import Registries
 
 _KEYS = ("push", "push-by-digest", "registry.insecure", "dangling-name-prefix", "danging-name-empty-only")
 
@@ -69,9 +72,22 @@ class ImageExporter:
             async with registries_for(context, [repository, *self.names], insecure=self.insecure) as registries:
                 sending = replace(context, early=EarlyUpload(repository, registries))
                 bundle = await make_bundle(target, self.options, sending)
-                for name in self._goals(bundle):
-                    await Push(name, bundle, context, registries).run()
+                await self._push(bundle, context, registries)
         return ExportResult(bundle.metadata() | self._named(bundle), bundle.size, tuple(self._evidence(bundle)))
+
+    async def _push(self, bundle: ImageBundle, context: ExportContext, registries: Registries) -> None:
+        pushes = [Push(name, bundle, context, registries) for name in self._goals(bundle)]
+        if context.later is None:
+            for push in pushes:
+                await push.run()
+        else:
+            unnamed = [push.goal for push in pushes if await push.send()]
+            context.later.append(partial(self._give_names, unnamed, bundle, context))
+
+    async def _give_names(self, names: Sequence[Reference], bundle: ImageBundle, context: ExportContext) -> None:
+        async with registries_for(context, names, insecure=self.insecure) as registries:
+            for name in names:
+                await Push(name, bundle, context, registries).name()
 
     def _goals(self, bundle: ImageBundle) -> list[Reference]:
         """What is to name the image in its registries."""

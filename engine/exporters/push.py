@@ -82,28 +82,43 @@ async def push_layer(
 
 class Push:
     """One image to one name, which may be its digest: all blobs at once, then the manifests, each after what it
-    refers to.
+    refers to, the image's own last: that gives it its name.
     """
 
     def __init__(self, name: Reference, bundle: ImageBundle, context: ExportContext, registries: Registries) -> None:
-        self._name = name
+        self.goal = name
         self._bundle = bundle
         self._context = context
         self._registries = registries
 
     async def run(self) -> None:
         """Raises RegistryError, SourceError."""
-        root, goal = self._bundle.root, self._name
-        bare = replace(goal, tag="", digest=None)
-        part = f"pushing manifest for {self._name.name}@{root.digest}"
+        part = f"pushing manifest for {self.goal.name}@{self._bundle.root.digest}"
         self._context.progress(part, 0, 0, False)
-        if await self._registries.pushed(goal) != root.digest:
-            # A registry that has the manifest has all that it names: then only the name is missing.
-            if goal.digest or await self._registries.pushed(bare.at(root.digest)) is None:
-                await self._push_blobs()
-                await self._push_manifests(bare)
-            await self._registries.push_manifest(goal, self._bundle.documents[root.digest], root.media_type)
+        if await self.send():
+            await self.name()
         self._context.progress(part, 0, 0, True)
+
+    async def send(self) -> bool:
+        """Sends all that the image's own manifest refers to; whether that has still to be given its name.
+
+        Raises:
+            RegistryError, SourceError: if that cannot be.
+        """
+        root, goal = self._bundle.root, self.goal
+        if await self._registries.pushed(goal) == root.digest:
+            return False
+        bare = replace(goal, tag="", digest=None)
+        # A registry that has the manifest has all that it names: then only the name is missing.
+        if goal.digest or await self._registries.pushed(bare.at(root.digest)) is None:
+            await self._push_blobs()
+            await self._push_manifests(bare)
+        return True
+
+    async def name(self) -> None:
+        """Gives the image that was sent its name. Raises RegistryError."""
+        root = self._bundle.root
+        await self._registries.push_manifest(self.goal, self._bundle.documents[root.digest], root.media_type)
 
     async def _push_blobs(self) -> None:
         import trio
@@ -121,12 +136,12 @@ class Push:
     async def _push_layer(self, layer: ExportedLayer, limit: trio.CapacityLimiter) -> None:
         part = f"pushing layer {layer.blob.digest[7:19]}"
         async with limit:
-            await push_layer(self._name, LayerBlob(layer.blob, layer.origin), part, self._context, self._registries)
+            await push_layer(self.goal, LayerBlob(layer.blob, layer.origin), part, self._context, self._registries)
 
     async def _push_small(self, blob: oci.Descriptor, limit: trio.CapacityLimiter) -> None:
         data = self._bundle.documents[blob.digest]
         async with limit:
-            await self._registries.push_blob(self._name, blob, lambda: BytesIO(data))
+            await self._registries.push_blob(self.goal, blob, lambda: BytesIO(data))
 
     async def _push_manifests(self, bare: Reference) -> None:
         done: set[Digest] = {self._bundle.root.digest}
