@@ -78,7 +78,7 @@ def _copy_all(path: Path, new: sqlite3.Connection) -> tuple[int, set[str]]:
         if not new.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone():
             with suppress(sqlite3.Error):
                 new.execute(sql)
-        count, complete = _copy(old, new, name)
+        count, complete = _copy(old, new, name, sql)
         kept += count
         if not complete:
             lost.add(name)
@@ -86,21 +86,26 @@ def _copy_all(path: Path, new: sqlite3.Connection) -> tuple[int, set[str]]:
     return kept, lost
 
 
-def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str) -> tuple[int, bool]:
-    """Rows from the beginning up to the damage and, if there is any, from the end back to it."""
+def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str, sql: str) -> tuple[int, bool]:
+    """Rows from the beginning up to the damage and, if there is any, from the end back to it.
+
+    They are read as they lie by the `sql` that made the table: where they have row ids, an index would have to be whole,
+    too, for them to be read by their key.
+    """
     try:
         columns = [(str(row[1]), int(row[5])) for row in new.execute(f'PRAGMA table_info("{table}")')]
         there = {str(row[1]) for row in old.execute(f'PRAGMA table_info("{table}")')}
     except sqlite3.Error:
         return 0, False
     names = [name for name, _ in columns if name in there]
-    key = [name for name, place in sorted(columns, key=lambda c: c[1]) if place and name in there]
+    key = [f'"{name}"' for name, place in sorted(columns, key=lambda c: c[1]) if place and name in there]
+    lie_by = key if "WITHOUT ROWID" in sql.upper() else ["rowid"]
     listed = ", ".join(f'"{name}"' for name in names)
     insert = f'INSERT OR IGNORE INTO "{table}" ({listed}) VALUES ({", ".join("?" * len(names))})'
     before = new.total_changes
     complete = False
     for direction in ("ASC", "DESC"):
-        order = ", ".join(f'"{name}" {direction}' for name in key) or f"rowid {direction}"
+        order = ", ".join(f"{name} {direction}" for name in lie_by)
         try:
             for row in _rows(old, f'SELECT {listed} FROM "{table}" ORDER BY {order}'):
                 with suppress(sqlite3.IntegrityError):

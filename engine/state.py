@@ -70,8 +70,8 @@ CREATE TABLE IF NOT EXISTS blobs (
     created REAL NOT NULL,
     used REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (      -- what is known: a cache key and the results it stands for
-    key TEXT PRIMARY KEY,
+CREATE TABLE IF NOT EXISTS records (      -- what is known: a cache key and the results it stands for (with row ids,
+    key TEXT NOT NULL PRIMARY KEY,        -- for keys lie anywhere: without, each record would write a page of its own)
     result TEXT NOT NULL,                 -- JSON: a list, for each output a list of layer IDs or null
     identity TEXT NOT NULL,               -- the same for all keys of one result
     vertex TEXT NOT NULL,
@@ -80,7 +80,7 @@ CREATE TABLE IF NOT EXISTS records (      -- what is known: a cache key and the 
     used REAL NOT NULL,
     uses INTEGER NOT NULL DEFAULT 1,
     seconds REAL NOT NULL DEFAULT 0       -- how long the work took
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS records_by_identity ON records (identity);
 CREATE TABLE IF NOT EXISTS contents (     -- checksums of parts of snapshots
     snapshot TEXT NOT NULL,

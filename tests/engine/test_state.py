@@ -126,8 +126,24 @@ def test_a_folder_that_cannot_be_made_is_an_error_with_a_next_step(tmp_path: Pat
     assert "BAKERY_ROOT" in caught.value.hint
 
 
+def as_it_was_made_before(root: Path) -> None:
+    """A folder whose records have no row ids."""
+    State.open(root).close()
+    database = sqlite3.connect(root / "state.db")
+    (sql,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'records'").fetchone()
+    database.execute("DROP TABLE records")
+    database.execute(f"{sql} WITHOUT ROWID")
+    database.execute("CREATE INDEX records_by_identity ON records (identity)")
+    database.close()
+
+
+@pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("at", [0.2, 0.5, 0.9])
-def test_of_a_damaged_database_only_what_was_on_the_damaged_pages_is_lost(tmp_path: Path, at: float) -> None:
+def test_of_a_damaged_database_only_what_was_on_the_damaged_pages_is_lost(
+    tmp_path: Path, at: float, *, old: bool
+) -> None:
+    if old:
+        as_it_was_made_before(tmp_path)
     fill(tmp_path)
     damage(tmp_path, at=at)
     with suppress(DamagedState):
