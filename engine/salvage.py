@@ -89,8 +89,8 @@ def _copy_all(path: Path, new: sqlite3.Connection) -> tuple[int, set[str]]:
 def _copy(old: sqlite3.Connection, new: sqlite3.Connection, table: str, sql: str) -> tuple[int, bool]:
     """Rows from the beginning up to the damage and, if there is any, from the end back to it.
 
-    They are read as they lie by the `sql` that made the table: where they have row ids, an index would have to be whole,
-    too, for them to be read by their key.
+    They are read as they lie, by what the `sql` that made the table says: where they have row ids, an index would have
+    to be whole, too, for them to be read by their key.
     """
     try:
         columns = [(str(row[1]), int(row[5])) for row in new.execute(f'PRAGMA table_info("{table}")')]
