@@ -65,17 +65,21 @@ async def deliver(
             metadata |= result.metadata
             size = max(size, result.size)
         if gates is not None:
-            await _pass(gates.sent, wanted, scheduler)
-        if names:
-            await _publish(target, names, house)
+            gates.sent.come(wanted.name)
+            if names:
+                await _pass(gates.sent, wanted, scheduler)
+                await _publish(target, names, house)
         if wanted.provenance:
             from engine.attestations.facts import provenance_response
 
             facts = {image.id: image.facts for image in target.platforms if image.facts and image.snapshot.layers}
             metadata |= provenance_response(wanted.provenance, facts, multi=target.multi)
     except EngineError as error:
-        outcome = Outcome.CANCELLED if isinstance(error, WithheldError) else Outcome.FAILED
+        outcome = Outcome.FAILED
         failure = error
+        if isinstance(error, WithheldError):
+            outcome = Outcome.CANCELLED
+            metadata.pop("image.name", None)
     steps, hits = _count(wanted, vertices, scheduler)
     return TargetResult(wanted.name, outcome, metadata, failure, steps, hits, time.time() - begun, size, layers)
 

@@ -23,21 +23,26 @@ if TYPE_CHECKING:
 
 
 class Gate:
-    """Held shut until all targets have come to it, or one has failed."""
+    """Held shut until all targets have come to it, or one has failed; `denied` says what the others are denied then."""
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Iterable[str], denied: str) -> None:
         self._missing = set(names)
+        self._denied = denied
         self._failed = ""
         self._decided = trio.Event()
 
-    async def passing(self, name: str) -> None:
-        """Waits until a target may go on. Raises WithheldError if another one has failed."""
+    def come(self, name: str) -> None:
+        """Notes that a target has come to it; it need not pass."""
         self._missing.discard(name)
         if not self._missing:
             self._decided.set()
+
+    async def passing(self, name: str) -> None:
+        """Waits until a target that has come may go on. Raises WithheldError if another one has failed."""
+        self.come(name)
         await self._decided.wait()
         if self._failed:
-            raise WithheldError(f"nothing is published, for the target {self._failed} failed")
+            raise WithheldError(f"{self._denied}, for the target {self._failed} failed")
 
     def fail(self, name: str) -> None:
         """Notes that a target has failed."""
@@ -50,9 +55,9 @@ class Gates:
 
     def __init__(self, names: Iterable[str]) -> None:
         every = list(names)
-        self.built = Gate(every)
+        self.built = Gate(every, "nothing is published")
         """Before the outputs of each target."""
-        self.sent = Gate(every)
+        self.sent = Gate(every, "pushed images get no names")
         """Behind them, before images that were pushed get their names."""
 
     def fail(self, name: str) -> None:

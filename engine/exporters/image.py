@@ -82,7 +82,8 @@ class ImageExporter:
                 await push.run()
         else:
             unnamed = [push.goal for push in pushes if await push.send()]
-            context.later.append(partial(self._give_names, unnamed, bundle, context))
+            if unnamed:
+                context.later.append(partial(self._give_names, unnamed, bundle, context))
 
     async def _give_names(self, names: Sequence[Reference], bundle: ImageBundle, context: ExportContext) -> None:
         async with registries_for(context, names, insecure=self.insecure) as registries:

@@ -32,6 +32,7 @@ class WorkFolder:
         self._lock_fd = -1
         self._guard = threading.Lock()
         self._numbers = itertools.count()
+        self._small = itertools.count()
 
     def make(self, label: str) -> Path:
         """A new empty folder. Raises StateError when the disk is full or not writable."""
@@ -66,7 +67,7 @@ class WorkFolder:
         Raises:
             StateError: as `make`.
         """
-        number = next(self._numbers)
+        number = next(self._small)
         while len(self._shelves) <= min(number, _SHELVES - 1):
             self._shelves.append(str(self.make_apart("shelf")))
         place = f"{self._shelves[number % _SHELVES]}/{label}-{number}"

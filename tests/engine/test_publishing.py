@@ -93,7 +93,8 @@ def test_where_one_push_fails_no_image_gets_a_name(
     built = place.build(on_error=OnError.PUBLISH_ALL_OR_NOTHING).result.targets
 
     assert {name: t.outcome for name, t in built.items()} == {"one": Outcome.CANCELLED, "two": Outcome.FAILED}
-    assert str(built["one"].error) == "nothing is published, for the target two failed"
+    assert str(built["one"].error) == "pushed images get no names, for the target two failed"
+    assert "image.name" not in built["one"].metadata
     assert not has(registry, "one:1")
 
     place.write("docker-bake.hcl", BAKE.format(one=one, two=f"{registry.host}/two:1", more=""))
@@ -113,6 +114,19 @@ def test_where_another_output_fails_no_image_gets_a_name(place: Workplace, regis
     assert found == {"one": Outcome.FAILED, "two": Outcome.CANCELLED}
     assert not has(registry, "one:1")
     assert not has(registry, "two:1")
+
+
+def test_a_target_without_names_to_give_has_nothing_withheld(
+    place: Workplace, registry: RegistryServer, closed: RegistryServer
+) -> None:
+    one, two = f"{registry.host}/one:1", f"{closed.host}/two:1"
+    bake = BAKE.format(one=one, two=two, more="")
+    place.write("docker-bake.hcl", bake.replace(f'"type=image,name={one},push=true", ', ""))
+
+    found = outcomes(place, OnError.PUBLISH_ALL_OR_NOTHING)
+
+    assert found == {"one": Outcome.SUCCEEDED, "two": Outcome.FAILED}
+    assert (place.folder / "one.tar").exists()
 
 
 def test_otherwise_each_is_named_when_it_is_sent(

@@ -64,6 +64,10 @@ def test_small_folders_lie_on_shelves_that_are_apart(tmp_path: Path) -> None:
 
 
 def test_one_small_folder_takes_one_shelf(tmp_path: Path) -> None:
-    place = Path(WorkFolder(tmp_path).make_small("layer"))
+    work = WorkFolder(tmp_path)
+    for _ in range(3):
+        work.make("step")
+
+    place = Path(work.make_small("layer"))
 
     assert list(place.parent.parent.iterdir()) == [place.parent]
