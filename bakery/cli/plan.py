@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,7 @@ def as_text(found: Forecast, all_steps: bool) -> str:
 
     shown = [step for step in found.steps if all_steps or step.fate.value != "hit"]
     lines = [line for step in shown for line in _lines(step)]
-    counts = {word: sum(step.fate.value == word for step in found.steps) for word in ("run", "fetch", "fail", "hit")}
+    counts = Counter(step.fate.value for step in found.steps)
     if found.idle:
         return "".join(lines) + f"Nothing would run: all {counts['hit']} steps are known.\n"
     fetched = sum(step.bytes for step in found.steps)
@@ -76,7 +77,7 @@ def as_text(found: Forecast, all_steps: bool) -> str:
     if counts["fetch"]:
         parts.append(f"{counts['fetch']} to fetch" + (f" ({size(fetched)})" if fetched else ""))
     if counts["fail"]:
-        parts.append(f"{counts['fail']} would fail")
+        parts.append(f"{counts['fail']} would fail" + (f", and {counts['never']} behind" if counts["never"] else ""))
     lines.append(f"{', '.join(parts)}; about {duration(found.seconds)}.\n")
     return "".join(lines)
 
@@ -87,7 +88,7 @@ def _lines(step: FutureStep) -> list[str]:
     from engine.events import Decided, How
 
     fate = step.fate.value
-    what = {"fetch": size(step.bytes) if step.bytes else "", "run": duration(step.seconds), "fail": "", "hit": ""}[fate]
+    what = {"fetch": size(step.bytes) if step.bytes else "", "run": duration(step.seconds)}.get(fate, "")
     owners = step.targets[0] + (f" +{len(step.targets) - 1}" if len(step.targets) > 1 else "") if step.targets else ""
     title = printable(step.name.replace("\n", " ").encode())
     lines = [f"{fate:5}  {what:>8}  {owners}  {title}\n"]

@@ -24,6 +24,7 @@ class Fate(Enum):
     HIT = "hit"
     FETCH = "fetch"  # content of a source that a step to be run needs, and that is not here
     FAIL = "fail"  # it cannot be done, such as a COPY of a file that is not there
+    NEVER = "never"  # it stands upon one that cannot be done, and would not be begun
 
 
 @frozen
@@ -71,9 +72,10 @@ async def forecast(
     prepared = await prepare(vertices, order, roots, services, importer=how.importer)
     chronicle = Chronicle(how.project, how.owners, prepared, services)
     fates = {**_sources(prepared, services), **_steps(prepared)}
-    path = critical_path(prepared, chronicle.expected)
-    work = sum(chronicle.expected.values())
-    seconds = max(sum(chronicle.expected[d] for d in path), work / (how.jobs or default_jobs()))
+    run = {digest for digest, (fate, _) in fates.items() if fate is Fate.RUN}
+    expected = {digest: seconds for digest, seconds in chronicle.expected.items() if digest in run}
+    path = critical_path(prepared, expected)
+    seconds = max(sum(expected[d] for d in path), sum(expected.values()) / (how.jobs or default_jobs()))
     steps = []
     for vertex in order:
         if vertex.digest in fates:
@@ -82,29 +84,36 @@ async def forecast(
 
 
 def critical_path(prepared: Prepared, seconds: Mapping[Digest, float]) -> list[Digest]:
-    """The steps that must run and depend on each other that take longest together, in order."""
+    """Of the steps that take `seconds`, those that depend on each other and take longest together, in order."""
     import networkx
 
-    if not prepared.plan.runs:
+    if not seconds:
         return []
     graph: networkx.DiGraph[Digest] = networkx.DiGraph()
-    graph.add_nodes_from((*prepared.plan.runs, Digest("")))
-    for digest in prepared.plan.runs:
+    graph.add_nodes_from((*seconds, Digest("")))
+    for digest, own in seconds.items():
         # Weights are of edges, so that a step's is on all that lead to it; "" is before everything.
         for source in (*(e.vertex for e in prepared.vertices[digest].inputs if e.vertex in graph), Digest("")):
-            graph.add_edge(source, digest, weight=seconds.get(digest, 0.0))
+            graph.add_edge(source, digest, weight=own)
     found: list[Digest] = networkx.dag_longest_path(graph)
     return [digest for digest in found if digest]
 
 
 def _steps(prepared: Prepared) -> dict[Digest, tuple[Fate, int]]:
     out: dict[Digest, tuple[Fate, int]] = {}
-    runs = set(prepared.plan.runs)
+    runs, doomed = set(prepared.plan.runs), set(prepared.facts.unresolved)
     for vertex in prepared.order:
         if vertex.digest in prepared.keys.problems and vertex.digest in runs:
-            out[vertex.digest] = Fate.FAIL, 0
-        elif vertex.op.source is None:
-            out[vertex.digest] = Fate.RUN if vertex.digest in runs else Fate.HIT, 0
+            fate = Fate.FAIL
+        elif vertex.op.source is not None:
+            continue
+        elif vertex.digest not in runs:
+            fate = Fate.HIT
+        else:
+            fate = Fate.RUN if doomed.isdisjoint(edge.vertex for edge in vertex.inputs) else Fate.NEVER
+        out[vertex.digest] = fate, 0
+        if fate in (Fate.FAIL, Fate.NEVER):
+            doomed.add(vertex.digest)
     return out
 
 

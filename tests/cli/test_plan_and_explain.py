@@ -90,6 +90,18 @@ def test_a_plan_says_what_would_fail(call: Call, tmp_path: Path) -> None:
     assert "1 would fail" in text
 
 
+def test_a_plan_says_what_would_never_be_begun(call: Call, tmp_path: Path) -> None:
+    """Neither a step behind one that fails, nor what is behind that."""
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY src /\nCOPY nowhere /\nCOPY src /a\nCOPY src /b\n")
+
+    text = call("plan", "app")[1]
+    found = json.loads(call("plan", "app", "--format=json")[1])
+
+    assert [step["fate"] for step in found["steps"]] == ["run", "fail", "never", "never"]
+    assert found["critical"] == [found["steps"][0]["digest"]], "what is never begun takes no time"
+    assert "1 to run, 0 known, 1 would fail, and 2 behind; about " in text
+
+
 def test_an_explanation_names_the_files(call: Call, tmp_path: Path) -> None:
     call("build", "--progress=quiet", "app")
     (tmp_path / "src/b").write_text("longer")
