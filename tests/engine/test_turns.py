@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import tarfile
 import threading
+from pathlib import Path
+from typing import Any
 
 import pytest
+from support.in_process import Workplace
 
+from engine import turns
+from engine.archive import unpack
+from engine.desk import Desk
+from engine.ops.file.content import copy_content
 from engine.turns import in_turn, out_of_turn
+
+
+def others_may() -> bool:
+    """Whether another thread can have its turn now. Asked without trying, for a loaded machine may be slow to try."""
+    return not turns._turn.locked()
 
 
 def test_one_thread_at_a_time_has_its_turn() -> None:
@@ -69,3 +83,47 @@ def test_what_goes_wrong_ends_a_turn() -> None:
         raise OSError("outside")
     with in_turn():
         pass
+
+
+def test_big_files_are_copied_out_of_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free: list[bool] = []
+    copy = os.copy_file_range
+
+    def watched(*arguments: Any) -> int:
+        free.append(others_may())
+        return copy(*arguments)
+
+    monkeypatch.setattr(os, "copy_file_range", watched)
+    (tmp_path / "big").write_bytes(os.urandom(1 << 20))
+    with (tmp_path / "big").open("rb") as source, (tmp_path / "copy").open("wb") as target, in_turn():
+        copy_content(source.fileno(), target.fileno(), os.fstat(source.fileno()))
+
+    assert free == [True] * len(free) != []
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "big").read_bytes()
+
+
+def test_steps_in_a_row_are_done_in_turn_and_archives_are_unpacked_out_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Workplace(tmp_path / "project", tmp_path / "root")
+    place.write("docker-bake.hcl", 'target "default" {}\n')
+    place.write("Dockerfile", "FROM scratch\nCOPY file /\nADD files.tar /\n")
+    file = place.write("file", "content")
+    with tarfile.open(place.folder / "files.tar", "w") as archive:
+        archive.add(file, "other")
+    free: list[tuple[str, bool]] = []
+    run, extract = Desk.run, unpack.extract
+
+    def running(*arguments: Any) -> Any:
+        free.append(("step", others_may()))
+        return run(*arguments)
+
+    def extracting(*arguments: Any, **more: Any) -> Any:
+        free.append(("archive", others_may()))
+        return extract(*arguments, **more)
+
+    monkeypatch.setattr(Desk, "run", running)
+    monkeypatch.setattr(unpack, "extract", extracting)
+    place.build_well()
+
+    assert free == [("step", False), ("step", False), ("archive", True)]
